@@ -1,0 +1,49 @@
+-- min_worker: 0.1.0
+-- cancel - a waiting job ends at once; a running one is asked to.
+--
+-- Nobody searches the packed leases. If the id is neither waiting nor finished it is in some lease: the wish is written
+-- down and told to all workers. Whoever meets the job next honours it: the worker that runs it (notified, and again
+-- with each heartbeat), settle (retry, snooze and return become cancelled), claim (flags it), recovery (through settle).
+-- Each statement here has its own snapshot, so a job that a claim takes under our hands is found by the next step; one
+-- that comes back to ready while the wish is written is found by a second look, else flagged by its next claim.
+create function jobq.cancel(id bigint) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  answer text;
+begin
+  for round in 1..2 loop
+    with gone as (
+      delete from jobq.ready r where r.id = cancel.id returning r.*
+    ),
+    released as (
+      delete from jobq.unique_key u using gone g
+      where u.kind_id = g.kind_id and u.key = g.meta ->> 'unique' and u.job_id = g.id and u.until is null
+    ),
+    answered as (
+      delete from jobq.cancel_request c using gone g where c.job_id = g.id
+    )
+    insert into jobq.finished (id, created_at, run_at, started_at, finished_at, lane_id, kind_id, status, priority,
+      attempt, max_attempts, args, meta)
+    select g.id, g.created_at, g.run_at, now(), now(), g.lane_id, g.kind_id, 'cancelled', g.priority, g.attempt,
+      g.max_attempts, g.args, g.meta
+    from gone g
+    returning status::text into answer;
+    if found then
+      return answer;
+    end if;
+
+    select f.status::text into answer from jobq.finished f where f.id = cancel.id;
+    if found then
+      delete from jobq.cancel_request c where c.job_id = cancel.id;
+      return answer;                                   -- too late, or done before
+    end if;
+
+    if cancel.id is null or cancel.id < 1 or cancel.id > (select last_value from jobq.ready_id_seq) then
+      return null;                                     -- never existed
+    end if;
+    insert into jobq.cancel_request (job_id) values (cancel.id) on conflict do nothing;
+  end loop;
+  perform pg_notify('jobq_control', 'cancel ' || cancel.id);
+  return 'processing';
+end $$;
+comment on function jobq.cancel is 'Cancels a job; returns its status now: cancelled, processing (asked to stop), completed or failed (too late), null (unknown).';

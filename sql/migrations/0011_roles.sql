@@ -1,0 +1,78 @@
+-- min_worker: 0.1.0
+-- roles - who may do what. Functions that a role calls without owning the tables are SECURITY DEFINER.
+--
+--   jobq_producer   only enqueues
+--   jobq_worker     runs jobs
+--   jobq_admin      looks, cancels, retries, cleans up
+--   jobq_reader     looks
+--
+-- Roles belong to the whole cluster and making them is a right of its own. Without it the schema works for its owner.
+-- Every migration that adds a function or a table ends with a call of jobq.grant_roles().
+
+create function jobq.make_roles() returns text[]
+language plpgsql as $$
+declare
+  name text;
+  missing text[] := '{}';
+begin
+  foreach name in array array['jobq_producer', 'jobq_worker', 'jobq_admin', 'jobq_reader'] loop
+    continue when exists (select from pg_roles r where r.rolname = name);
+    begin
+      execute format('create role %I nologin', name);
+    exception
+      when duplicate_object or unique_violation then
+        null;                                          -- a migration of another database was quicker
+      when insufficient_privilege then
+        missing := missing || name;
+    end;
+  end loop;
+  return missing;
+end $$;
+comment on function jobq.make_roles is 'Makes the roles of jobq where it may; returns those that are still missing.';
+
+create function jobq.grant_roles() returns void
+language plpgsql as $$
+declare
+  list constant text := $list$
+    jobq_producer: execute on function jobq.enqueue, jobq.enqueue_many
+    jobq_worker:   execute on all functions in schema jobq
+    jobq_worker:   usage on all sequences in schema jobq
+    jobq_worker:   select, insert, update, delete on jobq.queue, jobq.kind, jobq.lane, jobq.ready, jobq.lease,
+                   jobq.finished, jobq.attempt, jobq.job_log, jobq.worker, jobq.unique_key, jobq.sleeper,
+                   jobq.cancel_request
+    jobq_worker:   select on jobq.job, jobq.worker_status, jobq.log
+    jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.retry, jobq.cleanup,
+                   jobq.forget, jobq.stats, jobq.attempts, jobq.find
+    jobq_admin:    select on jobq.job, jobq.worker_status, jobq.log
+    jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find
+    jobq_reader:   select on jobq.job, jobq.worker_status, jobq.log
+    all:           usage on schema jobq
+    all:           execute on function jobq.schema_state, jobq.min_worker
+    all:           select on jobq.migration
+  $list$;
+  line text[];
+  name text;
+begin
+  revoke all on all functions in schema jobq from public;
+  for line in select regexp_matches(list, '(\w+):\s+([^:]*?)\s*(?=\n\s*\w+:|\n\s*$)', 'g') loop
+    for name in
+      select r.rolname from pg_roles r
+      where r.rolname in ('jobq_producer', 'jobq_worker', 'jobq_admin', 'jobq_reader') and line[1] in ('all', r.rolname)
+    loop
+      execute format('grant %s to %I', line[2], name);
+    end loop;
+  end loop;
+end $$;
+comment on function jobq.grant_roles is 'Gives each role of jobq that exists its rights; harmless to repeat.';
+
+do $$
+declare
+  missing text[] := jobq.make_roles();
+begin
+  if missing <> '{}' then
+    raise notice 'role % may not create %', current_user, array_to_string(missing, ', ')
+      using hint = format('as a superuser: create role %s; then as the owner of jobq: select jobq.grant_roles()',
+        array_to_string(missing, '; create role '));
+  end if;
+  perform jobq.grant_roles();
+end $$;

@@ -1,0 +1,12 @@
+-- worker_locks: all workers that are said to run, and whether a session of theirs holds their lock.
+--
+-- Answers (id, held).
+select w.id,
+  exists (
+    select from pg_locks k
+    where k.locktype = 'advisory' and k.classid = 1785687409 and k.objid = w.id::oid and k.objsubid = 2 and k.granted
+      and k.database = (select d.oid from pg_database d where d.datname = current_database())
+  ) as held
+from jobq.worker w
+where w.state = 'running'
+order by w.id
