@@ -1,0 +1,286 @@
+/*
+ * link.c - one connection after another.
+ *
+ * State       event                 next
+ * CONNECTING  on_connected          SETTING_UP | WAITING
+ * SETTING_UP  on_session, lost      UP | WAITING
+ * UP          lost                  WAITING
+ * WAITING     on_retry              CONNECTING
+ * any         link_close            CLOSED
+ */
+#include "core/db/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/db/result.h"
+
+#define FIRST_PAUSE_MS 100u
+#define LAST_PAUSE_MS  5000u
+
+/* A session without an answer for so long is taken for lost; its statement_timeout is shorter. */
+#define ANSWER_TIMEOUT_US 60000000u
+#define PROBE_MS          5000u
+
+enum link_state {
+    LINK_CONNECTING,
+    LINK_SETTING_UP,
+    LINK_UP,
+    LINK_WAITING,
+    LINK_CLOSED,
+};
+
+struct link {
+    enum link_state state;
+    uv_loop_t *loop;
+    struct link_options options;
+    const struct link_events *events;
+    void *owner;
+    struct db_conn *conn; /* owned; SETTING_UP and UP */
+    PGconn *pg;           /* owned by the thread while CONNECTING */
+    PGPing ping;          /* what the server said when pg failed */
+    uv_work_t work;       /* busy while CONNECTING */
+    uv_timer_t timer;     /* the pause while WAITING, the probe while UP */
+    bool working;
+    bool timer_closed;
+    uint64_t pause_ms;
+};
+
+static void connect_start(struct link *l);
+static void connect_in_thread(uv_work_t *work);
+static void on_connected(uv_work_t *work, int status);
+static void set_up_session(struct link *l);
+static void on_session(void *arg, const struct db_reply *reply);
+static void on_lost(void *owner, const char *why);
+static void on_notified(void *owner, const char *channel, const char *body);
+static void on_probe(uv_timer_t *timer);
+static void on_retry(uv_timer_t *timer);
+static void on_timer_closed(uv_handle_t *handle);
+static void retry_later(struct link *l);
+static void connect_failed(struct link *l);
+static void release(struct link *l);
+
+static const struct db_events conn_events = {on_lost, on_notified};
+
+struct link *link_open(uv_loop_t *loop,
+                       const struct link_options *options,
+                       const struct link_events *events,
+                       void *owner)
+{
+    struct link *l = mem_zalloc(sizeof(*l));
+
+    l->loop = loop;
+    l->options = *options;
+    l->events = events;
+    l->owner = owner;
+    l->pause_ms = FIRST_PAUSE_MS;
+    l->work.data = l;
+    uv_timer_init(loop, &l->timer);
+    l->timer.data = l;
+    connect_start(l);
+    return l;
+}
+
+bool link_is_up(const struct link *l)
+{
+    return l->state == LINK_UP;
+}
+
+int link_send(struct link *l,
+              const struct db_statement *statements,
+              size_t count,
+              db_done_fn done,
+              void *arg)
+{
+    return link_is_up(l) ? db_send(l->conn, statements, count, done, arg) : -ENOTCONN;
+}
+
+int link_query(struct link *l,
+               enum sql_query query,
+               const struct db_params *params,
+               db_done_fn done,
+               void *arg)
+{
+    return link_send(l, &(struct db_statement){query, params}, 1, done, arg);
+}
+
+void link_reset(struct link *l, const char *why)
+{
+    if (l->conn != NULL) {
+        db_give_up(l->conn, why);
+    }
+}
+
+void link_close(struct link *l)
+{
+    l->state = LINK_CLOSED;
+    if (l->conn != NULL) {
+        db_close(l->conn);
+        l->conn = NULL;
+    }
+    uv_close((uv_handle_t *)&l->timer, on_timer_closed);
+}
+
+static void connect_start(struct link *l)
+{
+    l->state = LINK_CONNECTING;
+    l->working = true;
+    uv_queue_work(l->loop, &l->work, connect_in_thread, on_connected);
+}
+
+/* The user's words come last and win over ours. */
+static void connect_in_thread(uv_work_t *work)
+{
+    struct link *l = work->data;
+    const char *const keys[] = {"connect_timeout",
+                                "tcp_user_timeout",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "fallback_application_name",
+                                "client_encoding",
+                                "dbname",
+                                NULL};
+    const char *const values[] =
+        {"5", "5000", "3", "1", "2", l->options.name, "UTF8", l->options.conninfo, NULL};
+
+    l->pg = PQconnectdbParams(keys, values, 1);
+    l->ping = PQstatus(l->pg) == CONNECTION_OK ? PQPING_OK : PQpingParams(keys, values, 1);
+}
+
+static void on_connected(uv_work_t *work, int status)
+{
+    struct link *l = work->data;
+
+    (void)status;
+    l->working = false;
+    if (l->state == LINK_CLOSED) {
+        PQfinish(l->pg);
+        release(l);
+    } else if (PQstatus(l->pg) != CONNECTION_OK) {
+        connect_failed(l);
+    } else {
+        l->state = LINK_SETTING_UP;
+        l->conn = db_open(l->loop, l->pg, &conn_events, l);
+        l->pg = NULL;
+        set_up_session(l);
+    }
+}
+
+/* A server that answers the ping but refused us will do so again, unless it was only full. */
+static void connect_failed(struct link *l)
+{
+    PQconninfoOption *parsed = PQconninfoParse(l->options.conninfo, NULL);
+    const char *why = PQerrorMessage(l->pg);
+    enum link_failure failure = LINK_UNREACHABLE;
+
+    if (parsed == NULL && strpbrk(l->options.conninfo, "=:") != NULL) {
+        failure = LINK_BAD_DSN;
+    } else if (l->ping == PQPING_OK && strstr(why, "too many") == NULL &&
+               strstr(why, "connection slots") == NULL) {
+        failure = LINK_REFUSED;
+    }
+    PQconninfoFree(parsed);
+    PGconn *pg = l->pg;
+    l->pg = NULL;
+    retry_later(l);
+    l->events->failed(l->owner, failure, why);
+    PQfinish(pg);
+}
+
+static void set_up_session(struct link *l)
+{
+    const struct db_statement statements[] = {{SQL_SESSION, NULL},
+                                              {SQL_LISTEN_JOBS, NULL},
+                                              {SQL_LISTEN_CONTROL, NULL}};
+    size_t count = l->options.listen ? LENGTH_OF(statements) : 1;
+
+    if (db_send(l->conn, statements, count, on_session, l) < 0) {
+        db_give_up(l->conn, "cannot send");
+    }
+}
+
+static void on_session(void *arg, const struct db_reply *reply)
+{
+    struct link *l = arg;
+
+    if (reply->lost) {
+        return; /* on_lost follows */
+    }
+    if (reply->error != NULL) {
+        log_error("cannot set up a session", LOG_TEXT("error", db_message(reply->error)));
+        db_close(l->conn);
+        l->conn = NULL;
+        retry_later(l);
+        return;
+    }
+    l->state = LINK_UP;
+    l->pause_ms = FIRST_PAUSE_MS;
+    uv_timer_start(&l->timer, on_probe, PROBE_MS, PROBE_MS);
+    l->events->up(l->owner);
+}
+
+static void on_lost(void *owner, const char *why)
+{
+    struct link *l = owner;
+    bool was_up = l->state == LINK_UP;
+
+    db_close(l->conn);
+    l->conn = NULL;
+    retry_later(l);
+    if (was_up) {
+        l->events->down(l->owner, why);
+    } else {
+        l->events->failed(l->owner, LINK_UNREACHABLE, why);
+    }
+}
+
+static void on_notified(void *owner, const char *channel, const char *body)
+{
+    struct link *l = owner;
+
+    if (l->events->notified != NULL) {
+        l->events->notified(l->owner, channel, body);
+    }
+}
+
+static void on_probe(uv_timer_t *timer)
+{
+    struct link *l = timer->data;
+
+    if (db_waiting_us(l->conn) > ANSWER_TIMEOUT_US) {
+        db_give_up(l->conn, "no answer for 60 s");
+    }
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    connect_start(timer->data);
+}
+
+/* Doubling pauses, each spread over its second half, so that many workers do not come back at once. */
+static void retry_later(struct link *l)
+{
+    uint64_t half = l->pause_ms / 2;
+
+    l->state = LINK_WAITING;
+    uv_timer_start(&l->timer, on_retry, half + (uint64_t)random() % (half + 1), 0);
+    l->pause_ms = l->pause_ms * 2 < LAST_PAUSE_MS ? l->pause_ms * 2 : LAST_PAUSE_MS;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct link *l = handle->data;
+
+    l->timer_closed = true;
+    release(l);
+}
+
+static void release(struct link *l)
+{
+    if (l->timer_closed && !l->working) {
+        free(l);
+    }
+}
