@@ -1,0 +1,285 @@
+/* executor.c - a child process, a socket, a shared page. */
+#include "core/pool/executor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/channel.h"
+#include "core/base/log.h"
+#include "core/job/pulse.h"
+
+#define LONGEST_PATH 4096
+
+struct executor {
+    enum executor_state state;
+    uv_process_t process;
+    struct channel *channel; /* owned; NULL once lost */
+    struct pulse *pulse;     /* owned; a shared page */
+    struct kind_list kinds;
+    size_t load;
+    const struct executor_events *events;
+    void *owner;
+};
+
+static int spawn(uv_loop_t *loop, struct executor *e, int channel_fd, int pulse_fd);
+static struct pulse *open_pulse(int *fd);
+static void on_frame(void *owner, struct frame *f);
+static void on_drained(void *owner);
+static void on_lost(void *owner, const char *why);
+static void on_exited(uv_process_t *process, int64_t exit_status, int term_signal);
+static void on_closed(uv_handle_t *handle);
+static void add_kind(struct executor *e, struct frame *f);
+static void load_failed(struct executor *e, struct frame *f);
+static void describe(char *why, size_t size, int64_t exit_status, int term_signal);
+
+static const struct channel_events channel_events = {on_frame, on_drained, on_lost};
+
+struct executor *executor_spawn(uv_loop_t *loop,
+                                const struct wire_config *config,
+                                const struct executor_events *events,
+                                void *owner)
+{
+    struct executor *e = mem_zalloc(sizeof(*e));
+    int fds[2] = {-1, -1};
+    int pulse_fd = -1;
+    int rc;
+
+    e->events = events;
+    e->owner = owner;
+    e->pulse = open_pulse(&pulse_fd);
+    if (e->pulse != NULL && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0) {
+        rc = spawn(loop, e, fds[1], pulse_fd);
+        close(fds[1]);
+    } else {
+        rc = -errno;
+    }
+    if (pulse_fd >= 0) {
+        close(pulse_fd);
+    }
+    if (rc < 0) {
+        log_error("cannot start an executor", LOG_TEXT("error", uv_strerror(rc)));
+        if (fds[0] >= 0) {
+            close(fds[0]);
+        }
+        uv_close((uv_handle_t *)&e->process, on_closed);
+        return NULL;
+    }
+    e->channel = channel_open(loop, fds[0], &channel_events, e);
+    wire_put_config(channel_out(e->channel), config);
+    channel_send(e->channel);
+    return e;
+}
+
+enum executor_state executor_state(const struct executor *e)
+{
+    return e->state;
+}
+
+const struct kind_list *executor_kinds(const struct executor *e)
+{
+    return &e->kinds;
+}
+
+int executor_pid(const struct executor *e)
+{
+    return e->process.pid;
+}
+
+size_t executor_load(const struct executor *e)
+{
+    return e->load;
+}
+
+void executor_add_load(struct executor *e, int change)
+{
+    e->load = (size_t)((int64_t)e->load + change);
+}
+
+void executor_run(struct executor *e, const struct wire_run *run)
+{
+    if (e->channel != NULL) {
+        wire_put_run(channel_out(e->channel), run);
+        channel_send(e->channel);
+    }
+}
+
+void executor_stop(struct executor *e, uint32_t run, enum stop_reason reason)
+{
+    if (e->channel != NULL) {
+        struct wire_stop stop = {.run = run, .reason = (uint8_t)reason};
+        wire_put_stop(channel_out(e->channel), &stop);
+        channel_flush(e->channel); /* the mail must be there before the bell rings */
+        uv_process_kill(&e->process, EXECUTOR_MAIL_SIGNAL);
+    }
+}
+
+void executor_kill(struct executor *e)
+{
+    uv_process_kill(&e->process, SIGKILL);
+}
+
+void executor_quit(struct executor *e)
+{
+    if (e->state == EXECUTOR_READY || e->state == EXECUTOR_STARTING) {
+        e->state = EXECUTOR_LEAVING;
+        if (e->channel != NULL) {
+            wire_put_plain(channel_out(e->channel), WIRE_QUIT);
+            channel_send(e->channel);
+        }
+    }
+}
+
+uint32_t executor_computing(const struct executor *e, uint64_t *since_us)
+{
+    *since_us = atomic_load(&e->pulse->since_us);
+    return atomic_load(&e->pulse->run);
+}
+
+uint64_t executor_lua_bytes(const struct executor *e)
+{
+    return atomic_load(&e->pulse->lua_bytes);
+}
+
+/* uv_spawn initialises the handle even when it fails: it must be closed in any case. */
+static int spawn(uv_loop_t *loop, struct executor *e, int channel_fd, int pulse_fd)
+{
+    char path[LONGEST_PATH];
+    size_t size = sizeof(path);
+    char title[] = "jobq-run";
+    char door[] = "--executor";
+    char *args[] = {title, door, NULL};
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        [EXECUTOR_CHANNEL_FD] = {.flags = UV_INHERIT_FD, .data.fd = channel_fd},
+        [EXECUTOR_PULSE_FD] = {.flags = UV_INHERIT_FD, .data.fd = pulse_fd},
+    };
+    uv_process_options_t options = {
+        .exit_cb = on_exited,
+        .flags = UV_PROCESS_DETACHED, /* Ctrl-C in a terminal is for the supervisor alone */
+        .file = path,
+        .args = args,
+        .stdio = stdio,
+        .stdio_count = LENGTH_OF(stdio),
+    };
+
+    e->process.data = e;
+    int rc = uv_exepath(path, &size);
+    if (rc < 0) {
+        options.file = "/proc/self/exe";
+    }
+    return uv_spawn(loop, &e->process, &options);
+}
+
+static struct pulse *open_pulse(int *fd)
+{
+    *fd = memfd_create("jobq-pulse", MFD_CLOEXEC);
+    if (*fd < 0 || ftruncate(*fd, sizeof(struct pulse)) < 0) {
+        return NULL;
+    }
+    void *page = mmap(NULL, sizeof(struct pulse), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    if (page == MAP_FAILED) {
+        return NULL;
+    }
+    struct pulse *pulse = page;
+    atomic_store(&pulse->run, PULSE_NO_RUN);
+    return pulse;
+}
+
+static void on_frame(void *owner, struct frame *f)
+{
+    struct executor *e = owner;
+
+    switch (f->type) {
+    case WIRE_KIND: add_kind(e, f); break;
+    case WIRE_LOADED:
+        if (e->state == EXECUTOR_STARTING) {
+            e->state = EXECUTOR_READY;
+            e->events->loaded(e->owner, e);
+        }
+        break;
+    case WIRE_LOAD_FAILED: load_failed(e, f); break;
+    default: e->events->told(e->owner, e, f); break;
+    }
+}
+
+static void add_kind(struct executor *e, struct frame *f)
+{
+    struct wire_kind kind;
+
+    if (wire_get_kind(f, &kind) == 0) {
+        kind_list_add(&e->kinds, &kind);
+    }
+}
+
+static void load_failed(struct executor *e, struct frame *f)
+{
+    struct wire_load_failed m;
+
+    if (wire_get_load_failed(f, &m) == 0) {
+        e->state = EXECUTOR_LEAVING;
+        e->events->load_failed(e->owner, e, m.message);
+    }
+}
+
+static void on_drained(void *owner)
+{
+    struct executor *e = owner;
+
+    e->events->drained(e->owner, e);
+}
+
+/* Without its channel it is of no use; on_exited tells the rest. */
+static void on_lost(void *owner, const char *why)
+{
+    struct executor *e = owner;
+
+    (void)why;
+    e->channel = NULL;
+    executor_kill(e);
+}
+
+static void on_exited(uv_process_t *process, int64_t exit_status, int term_signal)
+{
+    struct executor *e = process->data;
+    char why[128];
+
+    if (e->channel != NULL) {
+        channel_receive(e->channel); /* its last words may still be in the socket */
+    }
+    if (e->channel != NULL) {
+        channel_close(e->channel);
+        e->channel = NULL;
+    }
+    describe(why, sizeof(why), exit_status, term_signal);
+    e->state = EXECUTOR_DEAD;
+    e->events->died(e->owner, e, atomic_load(&e->pulse->run), why);
+    uv_close((uv_handle_t *)process, on_closed);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct executor *e = handle->data;
+
+    if (e->pulse != NULL) {
+        munmap(e->pulse, sizeof(*e->pulse));
+    }
+    kind_list_fini(&e->kinds);
+    free(e);
+}
+
+static void describe(char *why, size_t size, int64_t exit_status, int term_signal)
+{
+    if (term_signal != 0) {
+        (void)snprintf(why, size, "signal %d, %s", term_signal, strsignal(term_signal));
+    } else {
+        (void)snprintf(why, size, "exit status %d", (int)exit_status);
+    }
+}

@@ -1,0 +1,162 @@
+/* rescuer.c - looks at all locks every few seconds and remembers since when each has been free. */
+#include "core/upkeep/rescuer.h"
+
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/db/result.h"
+
+#define LOOK_MS  5000u
+#define GRACE_MS 15000u
+
+/* One worker as this connection has seen it. */
+struct sighting {
+    int32_t worker_id;
+    uint64_t free_since_ms; /* 0: its lock is held */
+    bool seen_held;
+    bool listed; /* it is in the latest list */
+};
+
+struct rescuer {
+    struct link *upkeep;
+    uint64_t dead_after_ms;
+    struct sighting *sightings; /* owned */
+    size_t count;
+    struct db_params params;
+    uv_timer_t timer;
+};
+
+static void on_timer(uv_timer_t *timer);
+static void on_locks(void *arg, const struct db_reply *reply);
+static void note(struct rescuer *r, int32_t worker_id, bool held);
+static void forget_unlisted(struct rescuer *r);
+static void recover(struct rescuer *r);
+static void on_recovered(void *arg, const struct db_reply *reply);
+static void on_closed(uv_handle_t *handle);
+
+struct rescuer *rescuer_open(uv_loop_t *loop, struct link *upkeep, uint64_t dead_after_ms)
+{
+    struct rescuer *r = mem_zalloc(sizeof(*r));
+
+    r->upkeep = upkeep;
+    r->dead_after_ms = dead_after_ms;
+    uv_timer_init(loop, &r->timer);
+    r->timer.data = r;
+    return r;
+}
+
+void rescuer_up(struct rescuer *r)
+{
+    uint64_t look_ms = r->dead_after_ms < LOOK_MS ? r->dead_after_ms : LOOK_MS;
+
+    r->count = 0;
+    uv_timer_start(&r->timer, on_timer, look_ms, look_ms);
+}
+
+void rescuer_close(struct rescuer *r)
+{
+    free(r->sightings);
+    db_params_fini(&r->params);
+    uv_close((uv_handle_t *)&r->timer, on_closed);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct rescuer *r = timer->data;
+
+    if (link_query(r->upkeep, SQL_WORKER_LOCKS, NULL, on_locks, r) < 0) {
+        uv_timer_stop(&r->timer); /* rescuer_up() starts it again */
+    }
+}
+
+static void on_locks(void *arg, const struct db_reply *reply)
+{
+    struct rescuer *r = arg;
+
+    if (reply->lost || reply->error != NULL) {
+        return;
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        r->sightings[i].listed = false;
+    }
+    for (int i = 0; i < db_rows(reply->results[0]); i++) {
+        note(r, (int32_t)db_get_int(reply->results[0], i, 0), db_get_bool(reply->results[0], i, 1));
+    }
+    forget_unlisted(r);
+    recover(r);
+}
+
+static void note(struct rescuer *r, int32_t worker_id, bool held)
+{
+    struct sighting *s = NULL;
+
+    for (size_t i = 0; i < r->count && s == NULL; i++) {
+        s = r->sightings[i].worker_id == worker_id ? &r->sightings[i] : NULL;
+    }
+    if (s == NULL) {
+        r->sightings = mem_resize(r->sightings, r->count + 1, sizeof(*r->sightings));
+        s = &r->sightings[r->count++];
+        *s = (struct sighting){.worker_id = worker_id};
+    }
+    s->listed = true;
+    s->seen_held = s->seen_held || held;
+    if (held) {
+        s->free_since_ms = 0;
+    } else if (s->free_since_ms == 0) {
+        s->free_since_ms = clock_now_ms();
+    }
+}
+
+static void forget_unlisted(struct rescuer *r)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->sightings[i].listed) {
+            r->sightings[kept++] = r->sightings[i];
+        }
+    }
+    r->count = kept;
+}
+
+static void recover(struct rescuer *r)
+{
+    uint64_t now_ms = clock_now_ms();
+
+    db_params_clear(&r->params);
+    db_add_int8(&r->params, (int64_t)r->dead_after_ms);
+    db_array_begin(&r->params, DB_INT4);
+    for (size_t i = 0; i < r->count; i++) {
+        const struct sighting *s = &r->sightings[i];
+        if (s->seen_held && s->free_since_ms != 0 && now_ms - s->free_since_ms >= GRACE_MS) {
+            db_array_int4(&r->params, s->worker_id);
+        }
+    }
+    db_array_end(&r->params);
+    if (link_query(r->upkeep, SQL_RECOVER, &r->params, on_recovered, r) < 0) {
+        log_debug("cannot recover now");
+    }
+}
+
+static void on_recovered(void *arg, const struct db_reply *reply)
+{
+    (void)arg;
+    if (reply->lost) {
+        return;
+    }
+    if (reply->error != NULL) {
+        log_warn("recovery failed", LOG_TEXT("error", db_message(reply->error)));
+        return;
+    }
+    for (int i = 0; i < db_rows(reply->results[0]); i++) {
+        log_warn("recovered the jobs of a dead worker",
+                 LOG_INT("worker_id", db_get_int(reply->results[0], i, 0)),
+                 LOG_INT("jobs", db_get_int(reply->results[0], i, 1)));
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
