@@ -1,0 +1,24 @@
+/*
+ * config_file.h - reads NAME = VALUE lines.
+ *
+ *   # a comment; blank lines do not matter
+ *   log-level = debug        # behind a blank, a comment may end a line
+ *   smtp.host = mx1
+ *   smtp.password = "a # b"  (quotes keep what is between them)
+ */
+#ifndef CORE_APP_CONFIG_FILE_H
+#define CORE_APP_CONFIG_FILE_H
+
+#include "core/base/buffer.h"
+#include "core/base/mem.h"
+
+/* where is "jobq.conf:3"; all are borrowed. Anything but 0 ends the reading and is its result. */
+typedef int (*config_line_fn)(void *arg, const char *where, const char *name, const char *value);
+
+/* 0, -errno if path cannot be read, or -EINVAL with `error` filled in for a line that is none. */
+MUST_USE int config_file_read(const char *path,
+                              config_line_fn line,
+                              void *arg,
+                              struct buffer *error);
+
+#endif

@@ -1,0 +1,76 @@
+/* engine_parts.h - struct engine, for engine.c, which connects the parts, and ending.c. */
+#ifndef CORE_APP_ENGINE_PARTS_H
+#define CORE_APP_ENGINE_PARTS_H
+
+#include <uv.h>
+
+#include "core/app/config.h"
+#include "core/app/engine.h"
+#include "core/app/watch.h"
+#include "core/db/link.h"
+#include "core/flow/claimer.h"
+#include "core/flow/dispatcher.h"
+#include "core/flow/settler.h"
+#include "core/job/job.h"
+#include "core/job/kind.h"
+#include "core/pool/pool.h"
+#include "core/upkeep/heartbeat.h"
+#include "core/upkeep/registration.h"
+#include "core/upkeep/rescuer.h"
+#include "core/upkeep/tender.h"
+
+enum phase {
+    PHASE_RUNNING,
+    PHASE_FINISHING, /* nothing new starts, runs may finish within the grace */
+    PHASE_STOPPING,  /* runs are being stopped */
+    PHASE_LEAVING,   /* all is settled: the worker's row is told */
+    PHASE_GONE,
+};
+
+struct engine {
+    const struct config *config; /* borrowed */
+    uv_loop_t loop;
+    struct link *work;   /* claim, settle */
+    struct link *upkeep; /* registration, heartbeat, sleep, rescue, notifications */
+    struct lease_list leases;
+    struct kind_list *kinds; /* owned; of the generation that serves; NULL before the first */
+    struct claimer *claimer;
+    struct dispatcher *dispatcher;
+    struct settler *settler;
+    struct registration *registration;
+    struct heartbeat *heartbeat;
+    struct rescuer *rescuer;
+    struct tender *tender;
+    struct pool *pool;
+    struct watch *watch; /* NULL without --watch */
+    uv_signal_t signals[4];
+    uv_timer_t grace;    /* until runs are stopped */
+    uv_timer_t patience; /* until we leave without the database */
+    uv_timer_t redrain;  /* until the database is asked again whether the queue is drained */
+    enum phase phase;
+    int exit_status;
+    bool work_was_up;
+    bool was_connected;
+    bool announced;
+    bool asking_drained;
+    uint64_t mentioned_ms; /* when an absent database was last mentioned; 0: not yet */
+};
+
+/* ---- ending.c ---- */
+
+void ending_open(struct engine *e);
+void ending_close(struct engine *e);
+
+/* Ends the worker in order; a second call stops the runs at once. */
+void ending_begin(struct engine *e, int exit_status);
+
+/* Goes on with the end if what it waits for has come; call after anything has finished. */
+void ending_advance(struct engine *e);
+
+/* With --drain: ends the worker if nothing is left for it. */
+void ending_ask_drained(struct engine *e);
+
+/* Leaves now, whatever is under way. */
+void ending_leave(struct engine *e, int exit_status);
+
+#endif

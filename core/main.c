@@ -1,0 +1,53 @@
+/*
+ * main.c - the door of jobq-run: a supervisor, or with --executor one of its executors.
+ *
+ * The only file that sees both core and bindings: a supervisor never runs Lua.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/app/config.h"
+#include "core/app/engine.h"
+#include "core/base/log.h"
+#include "core/db/embedded.h"
+
+#include "bindings/executor.h"
+
+static int run_embedded(const struct config *config)
+{
+    struct buffer error = {0};
+    struct embedded *database = NULL;
+    bool created = false;
+
+    if (embedded_open(config->embedded_dir, &database, &created, &error) < 0) {
+        (void)fprintf(stderr, "jobq-run: %s\n", buffer_text(&error));
+        buffer_fini(&error);
+        return EXIT_NO_DATABASE;
+    }
+    log_info("no dsn was given: using a private postgres",
+             LOG_TEXT("folder", embedded_dir(database)),
+             LOG_TEXT("made", created ? "now" : "before"));
+    int status = engine_run(config, embedded_conninfo(database));
+    embedded_close(database);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct config config = {0};
+    int status = 0;
+
+    if (argc == 2 && strcmp(argv[1], "--executor") == 0) {
+        return executor_main();
+    }
+    if (config_load(&config, argc, argv, &status) == 0) {
+        log_configure(config.log_level, config.log_format);
+        if (config.embedded_dir != NULL && !config.check) {
+            status = run_embedded(&config);
+        } else {
+            status = engine_run(&config, config.conninfo == NULL ? "" : config.conninfo);
+        }
+    }
+    config_fini(&config);
+    return status;
+}
