@@ -68,6 +68,7 @@ struct claimer {
     bool more;
     bool stopped;
     bool in_flight;
+    bool foreign;             /* the claim in flight was sent under an identity that we have lost */
     bool reply_lost;          /* the fate of the claim with next_seq is not known */
     size_t asked;             /* how many jobs the claim in flight may take */
     enum level_choice choice; /* where it looks */
@@ -126,6 +127,7 @@ void claimer_set_worker(struct claimer *c, int32_t worker_id)
     c->worker_id = worker_id;
     c->next_seq = 1;
     c->reply_lost = false;
+    c->foreign = c->in_flight;
     sleeper_forget(c->sleeper);
 }
 
@@ -273,6 +275,10 @@ static void on_claimed(void *arg, const struct db_reply *reply)
     struct claimer *c = arg;
 
     c->in_flight = false;
+    if (c->foreign) {
+        c->foreign = false; /* what it took is recovered like the rest of the dead */
+        return;
+    }
     if (reply->lost) {
         c->reply_lost = true; /* claimer_work_up() asks */
         return;
@@ -431,7 +437,8 @@ static void on_recalled(void *arg, const struct db_reply *reply)
     int64_t beyond = c->next_seq + (int64_t)c->asked;
 
     c->in_flight = false;
-    if (reply->lost) {
+    if (reply->lost || c->foreign) {
+        c->foreign = false;
         return;
     }
     if (reply->error != NULL) {

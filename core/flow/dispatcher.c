@@ -38,7 +38,8 @@ struct dispatcher {
     void *pool;
     const struct kind_list *kinds; /* borrowed */
     struct line lines[PRIORITY_COUNT];
-    size_t waiting;
+    struct line apart; /* suspects: they wait for an executor of their own */
+    size_t waiting;    /* in lines and apart */
     struct job **runs; /* owned table: run -> job, or NULL */
     uint32_t *spare;   /* owned stack of unused run names */
     size_t spare_count;
@@ -51,6 +52,7 @@ struct dispatcher {
     size_t rate_count;
 };
 
+static void run_line(struct dispatcher *d, struct line *line, bool alone);
 static void start(struct dispatcher *d, struct job *j, const struct kind *k, struct executor *e);
 static int on_started(struct dispatcher *d, struct executor *e, struct frame *f);
 static int on_log(struct dispatcher *d, struct executor *e, struct frame *f);
@@ -58,12 +60,13 @@ static int on_outcome(struct dispatcher *d, struct executor *e, struct frame *f)
 static void on_tick(uv_timer_t *timer);
 static void on_closed(uv_handle_t *handle);
 static struct job *pop_waiting(struct dispatcher *d);
-static void push_waiting(struct dispatcher *d, struct job *j);
+static void mark_cancelled(struct line *line, int64_t job_id);
 static void check_run(struct dispatcher *d, struct job *j, uint64_t now_us);
 static void ask_stop(struct dispatcher *d, struct job *j, enum stop_reason reason);
 static void give_back_surplus(struct dispatcher *d, uint64_t now_us);
-static void unpop_waiting(struct dispatcher *d, struct job *j);
-static void line_add(struct line *lines, struct job *j);
+static void line_add(struct line *line, struct job *j);
+static struct job *line_pop(struct line *line);
+static struct line *line_of(struct line *lines, const struct job *j);
 static bool has_overstayed(const struct job *j);
 static void log_failure(const struct job *j,
                         const char *kind,
@@ -126,28 +129,38 @@ void dispatcher_add(struct dispatcher *d, struct job *job)
         settle_plain(d, job, OUTCOME_RETURN);
     } else {
         job->sent_us = clock_now_us();
-        push_waiting(d, job);
+        line_add(job->suspect ? &d->apart : line_of(d->lines, job), job);
+        d->waiting++;
     }
 }
 
 void dispatcher_run(struct dispatcher *d)
 {
-    while (d->waiting > 0 && d->running < d->concurrency) {
-        struct job *j = pop_waiting(d);
-        const struct kind *k = kind_of(d, j);
-        if (k == NULL) {
-            settle_plain(d, j, OUTCOME_RETURN); /* a reload has removed the kind */
-            continue;
-        }
-        struct executor *e = d->ops->pick(d->pool, j->suspect);
-        if (e == NULL) {
-            unpop_waiting(d, j);
-            break;
-        }
-        start(d, j, k, e);
+    run_line(d, &d->apart, true);
+    for (size_t p = 0; p < PRIORITY_COUNT; p++) {
+        run_line(d, &d->lines[p], false);
     }
     if (d->running > 0 && !uv_is_active((uv_handle_t *)&d->tick)) {
         uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
+    }
+}
+
+/* A job whose kind a reload has removed goes back; another worker may know it. */
+static void run_line(struct dispatcher *d, struct line *line, bool alone)
+{
+    while (line->first != NULL && d->running < d->concurrency) {
+        const struct kind *k = kind_of(d, line->first);
+        struct executor *e = k == NULL ? NULL : d->ops->pick(d->pool, alone);
+        if (k != NULL && e == NULL) {
+            return;
+        }
+        struct job *j = line_pop(line);
+        d->waiting--;
+        if (k == NULL) {
+            settle_plain(d, j, OUTCOME_RETURN);
+        } else {
+            start(d, j, k, e);
+        }
     }
 }
 
@@ -229,10 +242,17 @@ void dispatcher_cancel(struct dispatcher *d, int64_t job_id)
             return;
         }
     }
+    mark_cancelled(&d->apart, job_id);
     for (size_t p = 0; p < PRIORITY_COUNT; p++) {
-        for (struct job *j = d->lines[p].first; j != NULL; j = j->next) {
-            j->cancelled = j->cancelled || j->id == job_id; /* start() sees it */
-        }
+        mark_cancelled(&d->lines[p], job_id);
+    }
+}
+
+/* start() sees the mark. */
+static void mark_cancelled(struct line *line, int64_t job_id)
+{
+    for (struct job *j = line->first; j != NULL; j = j->next) {
+        j->cancelled = j->cancelled || j->id == job_id;
     }
 }
 
@@ -310,10 +330,8 @@ void dispatcher_close(struct dispatcher *d)
     uv_close((uv_handle_t *)&d->tick, on_closed);
 }
 
-static void line_add(struct line *lines, struct job *j)
+static void line_add(struct line *line, struct job *j)
 {
-    struct line *line = &lines[j->priority < PRIORITY_COUNT ? j->priority : PRIORITY_COUNT - 1];
-
     j->next = NULL;
     if (line->last == NULL) {
         line->first = j;
@@ -323,36 +341,33 @@ static void line_add(struct line *lines, struct job *j)
     line->last = j;
 }
 
-static void push_waiting(struct dispatcher *d, struct job *j)
+static struct job *line_pop(struct line *line)
 {
-    line_add(d->lines, j);
-    d->waiting++;
+    struct job *j = line->first;
+
+    line->first = j->next;
+    line->last = line->first == NULL ? NULL : line->last;
+    return j;
 }
 
-/* Back to the front of its line, as if it had not been popped. */
-static void unpop_waiting(struct dispatcher *d, struct job *j)
+static struct line *line_of(struct line *lines, const struct job *j)
 {
-    struct line *line = &d->lines[j->priority < PRIORITY_COUNT ? j->priority : PRIORITY_COUNT - 1];
-
-    j->next = line->first;
-    line->first = j;
-    line->last = j->next == NULL ? j : line->last;
-    d->waiting++;
+    return &lines[j->priority < PRIORITY_COUNT ? j->priority : PRIORITY_COUNT - 1];
 }
 
+/* The next of all that wait, or NULL. */
 static struct job *pop_waiting(struct dispatcher *d)
 {
-    for (size_t p = 0; p < PRIORITY_COUNT; p++) {
-        struct line *line = &d->lines[p];
-        struct job *j = line->first;
-        if (j != NULL) {
-            line->first = j->next;
-            line->last = line->first == NULL ? NULL : line->last;
-            d->waiting--;
-            return j;
-        }
+    struct line *line = &d->apart;
+
+    for (size_t p = 0; p < PRIORITY_COUNT && line->first == NULL; p++) {
+        line = &d->lines[p];
     }
-    return NULL;
+    if (line->first == NULL) {
+        return NULL;
+    }
+    d->waiting--;
+    return line_pop(line);
 }
 
 static void start(struct dispatcher *d, struct job *j, const struct kind *k, struct executor *e)
@@ -565,6 +580,7 @@ static uint64_t oldest_waiting_us(const struct dispatcher *d)
 static void give_back_surplus(struct dispatcher *d, uint64_t now_us)
 {
     struct line kept[PRIORITY_COUNT] = {{NULL}};
+    struct line kept_apart = {NULL};
     size_t kept_count = 0;
     struct job *j;
 
@@ -575,13 +591,14 @@ static void give_back_surplus(struct dispatcher *d, uint64_t now_us)
     }
     while ((j = pop_waiting(d)) != NULL) {
         if (kept_count < allowed) {
-            line_add(kept, j);
+            line_add(j->suspect ? &kept_apart : line_of(kept, j), j);
             kept_count++;
         } else {
             settle_plain(d, j, OUTCOME_RETURN);
         }
     }
     memcpy(d->lines, kept, sizeof(kept));
+    d->apart = kept_apart;
     d->waiting = kept_count;
     settler_flush(d->settler);
 }

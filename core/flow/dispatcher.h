@@ -21,7 +21,7 @@ struct executor;
 
 /* The room core/pool, seen from here; app connects the two. */
 struct executor_ops {
-    /* The executor for the next run, or NULL; alone: only one that runs nothing. */
+    /* The executor for the next run, or NULL; alone: one that gets no other run meanwhile. */
     struct executor *(*pick)(void *pool, bool alone);
     void (*run)(struct executor *e, const struct wire_run *run);
     void (*stop)(struct executor *e, uint32_t run, enum stop_reason reason);

@@ -224,7 +224,6 @@ static void load_failed(struct executor *e, struct frame *f)
     struct wire_load_failed m;
 
     if (wire_get_load_failed(f, &m) == 0) {
-        e->state = EXECUTOR_LEAVING;
         e->events->load_failed(e->owner, e, m.message);
     }
 }

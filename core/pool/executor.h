@@ -30,7 +30,7 @@ struct executor;
 struct executor_events {
     /* All its kinds are known: executor_kinds(). */
     void (*loaded)(void *owner, struct executor *e);
-    /* Its handlers do not load; it exits by itself. message is borrowed. */
+    /* Its handlers do not load: it waits for executor_quit(). message is borrowed. */
     void (*load_failed)(void *owner, struct executor *e, struct slice message);
     /* A started, log or outcome frame, borrowed. */
     void (*told)(void *owner, struct executor *e, struct frame *f);

@@ -2,7 +2,8 @@
  * pool.c - keeps `current` full, moves generations on.
  *
  * An executor is in exactly one list: coming (a new generation that loads), current (the one that
- * serves, some of it perhaps still starting) or leaving (told to finish).
+ * serves, some of it perhaps still starting), apart (kept for runs that must be alone) or leaving
+ * (told to finish).
  */
 #include "core/pool/pool.h"
 
@@ -29,6 +30,7 @@ struct pool {
     struct executor_list coming;
     struct executor_list current;
     struct executor_list leaving;
+    struct executor_list apart; /* at most one */
     unsigned generation;
     bool reload_again;
     bool quitting;
@@ -37,6 +39,7 @@ struct pool {
 };
 
 static void start_generation(struct pool *p);
+static struct executor *pick_apart(struct pool *p);
 static void on_loaded(void *owner, struct executor *e);
 static void on_load_failed(void *owner, struct executor *e, struct slice message);
 static void on_told(void *owner, struct executor *e, struct frame *f);
@@ -48,6 +51,7 @@ static void switch_generation(struct pool *p);
 static void give_up_coming(struct pool *p);
 static void refill(struct pool *p);
 static void retire(struct pool *p, struct executor *e);
+static void retire_all(struct pool *p, struct executor_list *list);
 static void release(struct pool *p);
 
 static const struct executor_events executor_events = {on_loaded,
@@ -110,10 +114,13 @@ void pool_reload(struct pool *p)
     }
 }
 
-struct executor *pool_pick(const struct pool *p, bool alone)
+struct executor *pool_pick(struct pool *p, bool alone)
 {
     struct executor *best = NULL;
 
+    if (alone) {
+        return pick_apart(p);
+    }
     for (size_t i = 0; i < p->current.count; i++) {
         struct executor *e = p->current.items[i];
         if (executor_state(e) == EXECUTOR_READY &&
@@ -121,7 +128,24 @@ struct executor *pool_pick(const struct pool *p, bool alone)
             best = e;
         }
     }
-    return best != NULL && alone && executor_load(best) > 0 ? NULL : best;
+    return best;
+}
+
+static struct executor *pick_apart(struct pool *p)
+{
+    if (p->apart.count == 0 && p->generation > 0 && !p->quitting) {
+        struct executor *e = executor_spawn(p->loop, &p->options.config, &executor_events, p);
+        if (e != NULL) {
+            list_add(&p->apart, e);
+        }
+    }
+    for (size_t i = 0; i < p->apart.count; i++) {
+        struct executor *e = p->apart.items[i];
+        if (executor_state(e) == EXECUTOR_READY && executor_load(e) == 0) {
+            return e;
+        }
+    }
+    return NULL;
 }
 
 void pool_tend(struct pool *p)
@@ -148,14 +172,13 @@ void pool_quit(struct pool *p)
 {
     p->quitting = true;
     give_up_coming(p);
-    while (p->current.count > 0) {
-        retire(p, p->current.items[p->current.count - 1]);
-    }
+    retire_all(p, &p->current);
+    retire_all(p, &p->apart);
 }
 
 bool pool_is_empty(const struct pool *p)
 {
-    return p->coming.count + p->current.count + p->leaving.count == 0;
+    return p->coming.count + p->current.count + p->apart.count + p->leaving.count == 0;
 }
 
 void pool_close(struct pool *p)
@@ -196,8 +219,8 @@ static void on_loaded(void *owner, struct executor *e)
     struct pool *p = owner;
 
     log_debug("executor started", LOG_INT("pid", executor_pid(e)));
-    if (list_has(&p->current, e)) {
-        p->events->ready(p->owner); /* a replacement */
+    if (list_has(&p->current, e) || list_has(&p->apart, e)) {
+        p->events->ready(p->owner);
     } else if (list_has(&p->coming, e) && all_loaded(&p->coming)) {
         switch_generation(p);
     }
@@ -215,6 +238,7 @@ static void switch_generation(struct pool *p)
         executor_quit(old.items[i]);
     }
     free(old.items);
+    retire_all(p, &p->apart);
     p->events->loaded(p->owner, executor_kinds(p->current.items[0]), p->generation);
     p->events->ready(p->owner);
     if (p->reload_again) {
@@ -230,8 +254,9 @@ static void on_load_failed(void *owner, struct executor *e, struct slice message
 
     if (is_new) {
         give_up_coming(p);
-    } else if (list_remove(&p->current, e)) {
+    } else if (list_remove(&p->current, e) || list_remove(&p->apart, e)) {
         list_add(&p->leaving, e);
+        executor_quit(e);
         uv_timer_start(&p->restart, on_restart, RESTART_PAUSE_MS, 0);
     }
     if (is_new || p->current.count == 0) {
@@ -241,11 +266,7 @@ static void on_load_failed(void *owner, struct executor *e, struct slice message
 
 static void give_up_coming(struct pool *p)
 {
-    while (p->coming.count > 0) {
-        struct executor *e = p->coming.items[--p->coming.count];
-        list_add(&p->leaving, e);
-        executor_quit(e);
-    }
+    retire_all(p, &p->coming);
 }
 
 static void on_told(void *owner, struct executor *e, struct frame *f)
@@ -274,6 +295,8 @@ static void on_died(void *owner, struct executor *e, uint32_t culprit, const cha
     bool was_coming = list_remove(&p->coming, e);
     bool was_ready = executor_kinds(e)->count > 0;
 
+    bool was_apart = list_remove(&p->apart, e);
+
     list_remove(&p->current, e);
     if (!was_leaving || executor_load(e) > 0) {
         log_warn("executor died", LOG_INT("pid", executor_pid(e)), LOG_TEXT("why", why));
@@ -286,6 +309,8 @@ static void on_died(void *owner, struct executor *e, uint32_t culprit, const cha
         p->events->load_failed(p->owner,
                                slice_of("an executor died while it loaded"),
                                p->generation);
+    } else if (was_apart && !p->closed) {
+        p->events->ready(p->owner); /* the next wish starts another */
     } else if (!was_leaving && was_ready) {
         refill(p);
     } else if (!was_leaving) {
@@ -327,6 +352,15 @@ static void retire(struct pool *p, struct executor *e)
     executor_quit(e);
 }
 
+static void retire_all(struct pool *p, struct executor_list *list)
+{
+    while (list->count > 0) {
+        struct executor *e = list->items[--list->count];
+        list_add(&p->leaving, e);
+        executor_quit(e);
+    }
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct pool *p = handle->data;
@@ -341,6 +375,7 @@ static void release(struct pool *p)
         free(p->coming.items);
         free(p->current.items);
         free(p->leaving.items);
+        free(p->apart.items);
         free(p);
     }
 }

@@ -39,8 +39,12 @@ struct pool *pool_open(uv_loop_t *loop,
 /* Starts a new generation on the folder as it is now; once more afterwards if one is under way. */
 void pool_reload(struct pool *p);
 
-/* The executor for the next run, least loaded first, or NULL. alone: only one without any run. */
-struct executor *pool_pick(const struct pool *p, bool alone);
+/*
+ * The executor for the next run, least loaded first, or NULL. alone: the one that is kept for runs
+ * which may bring their process down, if it runs nothing; it is started by the first such wish, and
+ * ready() follows.
+ */
+struct executor *pool_pick(struct pool *p, bool alone);
 
 /* Replaces executors that have grown too large; call now and then. */
 void pool_tend(struct pool *p);
