@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/app/check.h"
 #include "core/app/config.h"
 #include "core/app/engine.h"
 #include "core/base/log.h"
@@ -42,7 +43,9 @@ int main(int argc, char **argv)
     }
     if (config_load(&config, argc, argv, &status) == 0) {
         log_configure(config.log_level, config.log_format);
-        if (config.embedded_dir != NULL && !config.check) {
+        if (config.check) {
+            status = check_run(&config);
+        } else if (config.embedded_dir != NULL) {
             status = run_embedded(&config);
         } else {
             status = engine_run(&config, config.conninfo == NULL ? "" : config.conninfo);

@@ -346,10 +346,6 @@ static void on_loaded(void *owner, const struct kind_list *kinds, unsigned gener
                       e->config->kinds == NULL ? "" : e->config->kinds);
         ending_leave(e, EXIT_USAGE);
     }
-    if (e->config->check) {
-        (void)printf("%zu kinds load\n", e->kinds->count);
-        ending_leave(e, EXIT_DONE);
-    }
     dispatcher_set_kinds(e->dispatcher, e->kinds);
     claimer_set_kinds(e->claimer, e->kinds);
     registration_set_kinds(e->registration, e->kinds, generation);
@@ -387,6 +383,7 @@ static void on_drained(void *owner)
     struct engine *e = owner;
 
     settler_flush(e->settler);
+    pool_tend(e->pool);
     dispatcher_run(e->dispatcher);
     claimer_poke(e->claimer);
     ending_advance(e);
@@ -455,6 +452,17 @@ int engine_run(const struct config *config, const char *conninfo)
     return e.exit_status;
 }
 
+struct wire_config engine_executor_config(const struct config *config)
+{
+    return (struct wire_config){
+        .log_level = (uint8_t)config->log_level,
+        .log_format = (uint8_t)config->log_format,
+        .job_memory = (int64_t)config->job_memory_bytes,
+        .handlers = buffer_slice(&config->handlers),
+        .settings = buffer_slice(&config->settings),
+    };
+}
+
 static void open_parts(struct engine *e, const char *conninfo)
 {
     static const int signums[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -466,14 +474,7 @@ static void open_parts(struct engine *e, const char *conninfo)
     struct pool_options pool = {
         .executors = c->executors,
         .executor_memory = c->executor_memory_bytes,
-        .config =
-            {
-                .log_level = (uint8_t)c->log_level,
-                .log_format = (uint8_t)c->log_format,
-                .job_memory = (int64_t)c->job_memory_bytes,
-                .handlers = buffer_slice(&c->handlers),
-                .settings = buffer_slice(&c->settings),
-            },
+        .config = engine_executor_config(c),
     };
 
     for (size_t i = 0; i < LENGTH_OF(signums); i++) {

@@ -56,6 +56,9 @@ struct engine {
     uint64_t mentioned_ms; /* when an absent database was last mentioned; 0: not yet */
 };
 
+/* What every executor is told. Borrows from config. */
+struct wire_config engine_executor_config(const struct config *config);
+
 /* ---- ending.c ---- */
 
 void ending_open(struct engine *e);

@@ -44,7 +44,7 @@ void help_add(struct buffer *out)
         "where.\n"
         "Exit status: 0 done, 1 failed, 2 usage, 3 handlers do not load, 4 no database, 7 schema "
         "mismatch,\n"
-        "  75 stopped while the database was away.\n");
+        "  7 schema mismatch, 75 stopped while the database was away.\n");
 }
 
 /* The build may tell JOBQ_COMMIT, and JOBQ_LIBRARIES as "Lua 5.4.4, libpq 15.18". */

@@ -65,22 +65,23 @@ void server_add_conninfo(struct buffer *out, const struct place *p)
 int server_ensure(const struct place *p, bool *created, pid_t *child, struct buffer *error)
 {
     char *programs = NULL;
-    int r = 0;
 
     *created = false;
     *child = 0;
-    if (server_pid(p) == 0) {
-        r = find_programs(p, &programs, error);
-        if (r == 0 && access(p->data, F_OK) < 0) {
-            r = make_cluster(p, programs, error);
-            *created = r == 0;
-        }
-        if (r == 0) {
-            forget_dead_server(p);
-            r = start(p, programs, child, error);
-        }
-        free(programs);
+    int r = server_pid(p) == 0 ? -ESRCH : wait_ready(p, child, error);
+    if (r != -ESRCH) {
+        return r;
     }
+    r = find_programs(p, &programs, error);
+    if (r == 0 && access(p->data, F_OK) < 0) {
+        r = make_cluster(p, programs, error);
+        *created = r == 0;
+    }
+    if (r == 0) {
+        forget_dead_server(p);
+        r = start(p, programs, child, error);
+    }
+    free(programs);
     return r == 0 ? wait_ready(p, child, error) : r;
 }
 
@@ -184,40 +185,45 @@ static int start(const struct place *p, const char *programs, pid_t *child, stru
     return 0;
 }
 
-static bool has_ended(const struct place *p, pid_t *child)
+/* 0 while it lives; -ESRCH: not ours, and gone; -EIO: it was our child. */
+static int check_alive(const struct place *p, pid_t *child)
 {
     int status;
 
     if (*child == 0) {
-        return server_pid(p) == 0;
+        return server_pid(p) == 0 ? -ESRCH : 0;
     }
     if (waitpid(*child, &status, WNOHANG) == *child) {
         *child = 0;
-        return true;
+        return -EIO;
     }
-    return false;
+    return 0;
 }
 
+/* -ESRCH: the server that we found was about to end. */
 static int wait_ready(const struct place *p, pid_t *child, struct buffer *error)
 {
     uint64_t deadline_ms = clock_now_ms() + START_MS;
     struct buffer conninfo = {0};
-    int r = -EAGAIN;
+    bool ready;
+    int r = 0;
 
     server_add_conninfo(&conninfo, p);
-    while (r == -EAGAIN) {
-        if (PQping(conninfo.data) == PQPING_OK) {
-            r = 0;
-        } else if (has_ended(p, child)) {
-            r = fail_with_log(p, "postgres did not start", error);
-        } else if (clock_now_ms() > deadline_ms) {
-            r = fail_with_log(p, "postgres does not answer after 60 s", error);
-        } else {
-            (void)poll(NULL, 0, PAUSE_MS);
+    while (!(ready = PQping(conninfo.data) == PQPING_OK) && r == 0) {
+        r = check_alive(p, child);
+        if (r == 0 && clock_now_ms() > deadline_ms) {
+            r = -ETIMEDOUT;
         }
+        (void)poll(NULL, 0, PAUSE_MS);
     }
     buffer_fini(&conninfo);
-    return r;
+    if (ready || r == -ESRCH) {
+        return ready ? 0 : r;
+    }
+    return fail_with_log(p,
+                         r == -EIO ? "postgres did not start"
+                                   : "postgres does not answer after 60 s",
+                         error);
 }
 
 /* A cluster runs under the version that made it, only. */

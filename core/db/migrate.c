@@ -27,9 +27,17 @@
     "BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0; " \
     "SET LOCAL lock_timeout = '5min'; " LOCK_STATEMENT "; SET LOCAL lock_timeout = '10s'"
 
+/*
+ * Asked first, so that the server's log of a fresh database shows no error. to_regclass() would not do:
+ * it remembers from before the lock that there is no such schema.
+ */
+#define TABLE_EXISTS                                            \
+    "EXISTS (SELECT FROM pg_catalog.pg_class c "                \
+    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace " \
+    "WHERE n.nspname = 'jobq' AND c.relname = 'migration')"
+
 #define MIN_WORKER_MARK "-- min_worker: "
 
-#define UNDEFINED_TABLE        "42P01"
 #define INSUFFICIENT_PRIVILEGE "42501"
 #define READ_ONLY              "25006"
 
@@ -132,7 +140,7 @@ void migrate_print(int from, struct buffer *out)
                   from,
                   migrate_newest());
     buffer_add_text(out, "DO $$\nDECLARE\n  found int := 0;\nBEGIN\n");
-    buffer_add_text(out, "  IF to_regclass('jobq.migration') IS NOT NULL THEN\n");
+    buffer_add_text(out, "  IF " TABLE_EXISTS " THEN\n");
     buffer_add_text(out, "    SELECT max(number) INTO found FROM jobq.migration;\n  END IF;\n");
     buffer_printf(out, "  IF found <> %d THEN\n", from);
     buffer_printf(out, "    RAISE 'the schema is %%, this script goes on from %d', found;\n", from);
@@ -193,16 +201,28 @@ static int run(struct migrator *m, const char *sql, const char *during)
     return client_query(m->client, &query) == 0 ? 0 : fail(m, during);
 }
 
+static int find_table(struct migrator *m, bool *found)
+{
+    struct slice answer = {0};
+    int r = run(m, "SELECT " TABLE_EXISTS, "looking for the schema");
+
+    *found = r == 0 && client_value(m->client, 0, 0, &answer) && slice_is(answer, "t");
+    return r;
+}
+
 static int read_state(struct migrator *m, struct schema_state *state)
 {
-    struct client_query query = {
-        .sql = "SELECT number, coalesce(min_worker, '') FROM jobq.migration ORDER BY number"};
+    bool found;
 
     *state = (struct schema_state){0};
-    if (client_query(m->client, &query) != 0) {
-        const char *sqlstate = client_failure(m->client)->sqlstate;
-        bool no_schema = strcmp(sqlstate, UNDEFINED_TABLE) == 0;
-        return no_schema ? 0 : fail(m, "reading the schema's version");
+    int r = find_table(m, &found);
+    if (r == 0 && found) {
+        r = run(m,
+                "SELECT number, coalesce(min_worker, '') FROM jobq.migration ORDER BY number",
+                "reading the schema's version");
+    }
+    if (r != 0 || !found) {
+        return r;
     }
     for (int row = 0; row < client_rows(m->client); row++) {
         struct slice number = {0};
@@ -227,13 +247,7 @@ static int apply_missing(struct migrator *m, struct schema_state *before)
     int r = run(m, BEGIN_STATEMENTS, "waiting for another migration");
 
     if (r == 0) {
-        r = run(m, "SAVEPOINT looking", "migrating");
-    }
-    if (r == 0) {
         r = read_state(m, before);
-    }
-    if (r == 0) {
-        r = run(m, "ROLLBACK TO looking", "migrating");
     }
     for (const struct migration *each = migrations; each->number != 0 && r == 0; each++) {
         if (each->number > before->version) {

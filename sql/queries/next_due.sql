@@ -3,7 +3,7 @@
 -- $1 lane[]
 -- What came due in the last two seconds, so perhaps after the claim before this, counts as due now. What is due longer
 -- was seen by a claim, and is not for this worker: it must not keep it awake.
-select extract(epoch from greatest(min(due.run_at) - now(), '0'))::float8 as seconds
+select extract(epoch from min(greatest(due.run_at, now())) - now())::float8 as seconds
 from unnest($1::int[]) lane, generate_series(0, 9) level,
   lateral (
     select r.run_at
