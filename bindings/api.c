@@ -1,0 +1,141 @@
+/* api.c - the table of contents. Adding a function is adding a row. */
+#include "bindings/api.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "core/base/mem.h"
+
+#include "bindings/compress.h"
+#include "bindings/embedded_lua.h"
+#include "bindings/fs.h"
+#include "bindings/json.h"
+#include "bindings/mail.h"
+#include "bindings/run_log.h"
+#include "bindings/runs.h"
+#include "bindings/sleep.h"
+#include "bindings/smtp.h"
+#include "bindings/source.h"
+#include "bindings/trace.h"
+
+static const luaL_Reg task_functions[] = {
+    {"explain", bind_explain},
+    {"sleep", bind_sleep},
+    {"traceback", bind_traceback},
+    {NULL, NULL},
+};
+
+static const luaL_Reg run_functions[] = {
+    {"field", bind_run_field},
+    {"keep_result", bind_run_keep_result},
+    {NULL, NULL},
+};
+
+static const luaL_Reg log_functions[] = {
+    {"debug", bind_log_debug},
+    {"error", bind_log_error},
+    {"info", bind_log_info},
+    {"warn", bind_log_warn},
+    {NULL, NULL},
+};
+
+static const luaL_Reg source_functions[] = {
+    {"line", bind_source_line},
+    {"list", bind_source_list},
+    {"load", bind_source_load},
+    {"type", bind_source_type},
+    {NULL, NULL},
+};
+
+static const luaL_Reg fs_functions[] = {
+    {"append", bind_fs_append},
+    {"below", bind_fs_below},
+    {"copy", bind_fs_copy},
+    {"exists", bind_fs_exists},
+    {"list", bind_fs_list},
+    {"make_dir", bind_fs_make_dir},
+    {"read", bind_fs_read},
+    {"remove", bind_fs_remove},
+    {"rename", bind_fs_rename},
+    {"stat", bind_fs_stat},
+    {"temp_dir", bind_fs_temp_dir},
+    {"write", bind_fs_write},
+    {NULL, NULL},
+};
+
+static const luaL_Reg compress_functions[] = {
+    {"compress_file", bind_compress_file},
+    {"decompress_file", bind_decompress_file},
+    {NULL, NULL},
+};
+
+static const luaL_Reg smtp_functions[] = {
+    {"deliver", bind_smtp_deliver},
+    {"encode_body", bind_mail_encode_body},
+    {"encode_header", bind_mail_encode_header},
+    {NULL, NULL},
+};
+
+struct group {
+    const char *name;
+    const luaL_Reg *functions;
+};
+
+static const struct group groups[] = {
+    {"compress", compress_functions},
+    {"fs", fs_functions},
+    {"log", log_functions},
+    {"run", run_functions},
+    {"smtp", smtp_functions},
+    {"source", source_functions},
+    {"task", task_functions},
+};
+
+static int open_embedded(lua_State *L);
+
+void api_open(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, api_push_core);
+    lua_setfield(L, -2, "jobq.core");
+    for (lua_Integer i = 0; embedded_lua[i].name != NULL; i++) {
+        lua_pushinteger(L, i);
+        lua_pushcclosure(L, open_embedded, 1);
+        lua_setfield(L, -2, embedded_lua[i].name);
+    }
+    lua_pop(L, 1);
+}
+
+int api_push_core(lua_State *L)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < LENGTH_OF(groups); i++) {
+        lua_newtable(L);
+        luaL_setfuncs(L, groups[i].functions, 0);
+        lua_setfield(L, -2, groups[i].name);
+    }
+    json_open(L);
+    lua_setfield(L, -2, "json");
+
+    lua_newtable(L); /* core metatable: jobq.job fills it */
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "job_metatable");
+    lua_pushcclosure(L, bind_run_begin, 1);
+    lua_setfield(L, -2, "begin");
+    return 1;
+}
+
+/* Frames of a chunk whose name begins with "=jobq" are left out of tracebacks. */
+static int open_embedded(lua_State *L)
+{
+    const struct embedded_lua *module = &embedded_lua[lua_tointeger(L, lua_upvalueindex(1))];
+
+    lua_pushfstring(L, "=%s", module->name);
+    if (luaL_loadbufferx(L, module->text, strlen(module->text), lua_tostring(L, -1), "t") != 0) {
+        return lua_error(L);
+    }
+    lua_pushstring(L, module->name);
+    lua_call(L, 1, 1);
+    return 1;
+}

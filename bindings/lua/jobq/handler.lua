@@ -1,0 +1,100 @@
+--- One handler as its file declares it, checked and completed.
+local core = require "jobq.core"
+local nearest = require "jobq.nearest"
+local schema = require "jobq.schema"
+
+local M = {}
+
+local UNITS = { K = 1 << 10, M = 1 << 20, G = 1 << 30 }
+
+--- 64 * 1024 * 1024, or "64M"
+local function parse_bytes(value)
+  if math.type(value) == "integer" then
+    return value
+  end
+  local number, unit = tostring(value):match("^(%d+)([KMG]?)$")
+  return number and tonumber(number) * (UNITS[unit] or 1)
+end
+
+local function is_seconds(value)
+  return type(value) == "number" and value > 0 and value < math.huge
+end
+
+local function is_integer(min, max)
+  return function(value)
+    return math.type(value) == "integer" and value >= min and value <= max
+  end
+end
+
+local function is_text(value)
+  return type(value) == "string" and value ~= ""
+end
+
+--- Each option: what it must be, in words and as a test, and what it is when left out.
+local OPTIONS = {
+  args = { "a table of fields and types", function(v) return type(v) == "table" end },
+  max_attempts = { "an integer from 1 to 32767", is_integer(1, 32767), 3 },
+  memory = {
+    "a number of bytes or a text like '64M', from 1M",
+    function(v) return (parse_bytes(v) or 0) >= 1 << 20 end,
+  },
+  priority = { "an integer from 0 to 9", is_integer(0, 9), 5 },
+  queue = { "a text", is_text, "default" },
+  retry_delay = {
+    "a number of seconds or a function of the attempt",
+    function(v) return type(v) == "function" or v == 0 or is_seconds(v) end,
+  },
+  run = { "a function", function(v) return type(v) == "function" end },
+  summary = { "a text", is_text },
+  timeout = { "a positive number of seconds", is_seconds, 60 },
+}
+
+local function show(value)
+  return type(value) == "string" and ("'%s'"):format(value)
+    or type(value) == "number" and tostring(value)
+    or "a " .. type(value)
+end
+
+--- nil if all is well, else what is wrong, and the name of the option to point at.
+local function find_problem(kind, given)
+  for name, value in pairs(given) do
+    local option = OPTIONS[name]
+    if not option then
+      local text = "unknown option '%s' in %s%s"
+      return text:format(tostring(name), kind, nearest.hint(name, OPTIONS)), name
+    end
+    if not option[2](value) then
+      return ("%s of %s: %s is not %s"):format(name, kind, show(value), option[1]), name
+    end
+  end
+  if not given.run then
+    return ("%s has no run function"):format(kind), kind:match("[^.]*$")
+  end
+  return nil
+end
+
+--- The handler with all options; or nil, what is wrong, the option to point at.
+---@param kind string
+---@param given table
+---@return table?, string?, string?
+function M.complete(kind, given)
+  local problem, name = find_problem(kind, given)
+  if problem then
+    return nil, problem, name
+  end
+  local handler = { name = kind }
+  for option, rule in pairs(OPTIONS) do
+    handler[option] = given[option] == nil and rule[3] or given[option]
+  end
+  handler.memory = given.memory and parse_bytes(given.memory)
+  if given.args then
+    local ok, check, text = pcall(schema.compile, kind, given.args)
+    if not ok then
+      return nil, ("%s: %s"):format(kind, core.task.explain(check)), "args"
+    end
+    handler.check, handler.schema = check, text
+  end
+  return handler
+end
+
+return M

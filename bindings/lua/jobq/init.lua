@@ -1,0 +1,24 @@
+--- What handlers get from require "jobq".
+local core = require "jobq.core"
+local settings = require "jobq.settings"
+local strict = require "jobq.strict"
+local verdict = require "jobq.verdict"
+
+local function module(name, fields)
+  local closed = strict.close("jobq." .. name, fields)
+  package.loaded["jobq." .. name] = closed -- so that error messages find the names of functions
+  return closed
+end
+
+return strict.close("jobq", {
+  compress = module("compress", core.compress),
+  config = settings.get,
+  discard = verdict.discard,
+  done = verdict.done,
+  fs = module("fs", core.fs),
+  json = require "jobq.json",
+  retry = verdict.retry,
+  sleep = core.task.sleep,
+  smtp = require "jobq.smtp",
+  snooze = verdict.snooze,
+})

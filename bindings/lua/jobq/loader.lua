@@ -1,0 +1,229 @@
+--- Handler files to kinds. The first thing that is wrong ends it, as one text for people.
+---
+---   handlers/email.lua     returns { send = {...}, digest = {...} }: email.send, email.digest
+---   handlers/cleanup.lua   returns { run = ... }: cleanup
+---   handlers/_mime.lua, handlers/lib/mail.lua: modules for require, no kinds
+local core = require "jobq.core"
+local handler = require "jobq.handler"
+local nearest = require "jobq.nearest"
+
+local M = {}
+
+local MISSING_COMMA = "^(.-):(%d+): '}' expected.* near "
+
+local function fail(...)
+  error({ message = string.format(...) }, 0)
+end
+
+local function read(path)
+  local file = io.open(path, "r")
+  local text = file and file:read("a") or ""
+  if file then
+    file:close()
+  end
+  return text
+end
+
+local function lines_of(path)
+  local lines = {}
+  for line in (read(path) .. "\n"):gmatch("(.-)\r?\n") do
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+--- Tables do not know their lines: looks for `name =` in the text from line `from` on.
+local function line_of_key(lines, name, from)
+  local escaped = tostring(name):gsub("%W", "%%%0")
+  local plain = "%f[%w_]" .. escaped .. "%f[^%w_]%s*=[^=]"
+  local quoted = "%[%s*[\"']" .. escaped .. "[\"']%s*%]%s*="
+  for i = from, #lines do
+    local code = (lines[i] .. " "):gsub("%-%-.*", " ")
+    if code:find(plain) or code:find(quoted) then
+      return i
+    end
+  end
+  return nil
+end
+
+--- A table left open mostly means that the line before lacks a comma.
+local function add_comma_hint(message)
+  local path, line = message:match(MISSING_COMMA)
+  local lines = path and lines_of(path) or {}
+  local before = (tonumber(line) or 1) - 1
+  while before > 0 and not lines[before]:find("%S") do
+    before = before - 1
+  end
+  if path and before > 0 and not lines[before]:find("[,;{]%s*$") then
+    return ("%s\nhint: is a comma missing at the end of line %d?"):format(message, before)
+  end
+  return message
+end
+
+local function load_chunk(path)
+  local chunk, message = core.source.load(path)
+  if not chunk then
+    fail("%s", add_comma_hint(message))
+  end
+  return chunk
+end
+
+--- Like the standard searcher for Lua files, but texts only.
+local function search_modules(name)
+  local path, message = package.searchpath(name, package.path)
+  if not path then
+    return message
+  end
+  return load_chunk(path), path
+end
+
+local function look_first_in(folder)
+  local path = folder .. "/?.lua;" .. folder .. "/?/init.lua;"
+  if package.path:sub(1, #path) ~= path then
+    package.path = path .. package.path
+  end
+end
+
+local function execute(path)
+  local ok, family = xpcall(load_chunk(path), core.task.explain)
+  if not ok then
+    fail("%s", add_comma_hint(family))
+  end
+  if type(family) ~= "table" then
+    fail(
+      "%s: expected the file to return a table of handlers, got %s\n"
+        .. "hint: names that begin with _ and files in sub-folders are modules, not handlers",
+      path, type(family))
+  end
+  return family
+end
+
+local function define(kinds, path, lines, kind, given, first_line)
+  local complete, problem, name = handler.complete(kind, given)
+  if not complete then
+    fail("%s:%d: %s", path, line_of_key(lines, name, first_line) or first_line, problem)
+  end
+  complete.source = ("%s:%d"):format(path, first_line)
+  local other = kinds[kind]
+  if other then
+    fail("%s: kind '%s' is already defined at %s", complete.source, kind, other.source)
+  end
+  kinds[kind] = complete
+end
+
+local function define_member(kinds, path, lines, stem, name, given)
+  local line = line_of_key(lines, name, 1) or 1
+  if type(name) ~= "string" or type(given) ~= "table" then
+    fail(
+      "%s:%d: '%s' is not a handler: expected a table with a run function, got %s",
+      path, line, tostring(name), type(given))
+  end
+  define(kinds, path, lines, stem .. "." .. name, given, line)
+end
+
+local function sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  return keys
+end
+
+local function load_file(kinds, path)
+  local stem = path:match("([^/]*)%.lua$")
+  if not stem then
+    fail("file '%s' is not a .lua file", path)
+  end
+  local family = execute(path)
+  local lines = lines_of(path)
+  if type(family.run) == "function" then
+    define(kinds, path, lines, stem, family, core.source.line(family.run))
+    return
+  end
+  if next(family) == nil then
+    fail("%s: the file defines no kind\nhint: return { name = { run = function(job) ... } }", path)
+  end
+  for _, name in ipairs(sorted_keys(family)) do
+    define_member(kinds, path, lines, stem, name, family[name])
+  end
+end
+
+local function handler_files(folder)
+  local entries, why = core.source.list(folder)
+  if not entries then
+    fail("folder '%s' cannot be read: %s", folder, why)
+  end
+  local files = {}
+  for _, entry in ipairs(entries) do
+    local is_handler = not entry.is_folder and entry.name:find("^[^_.].*%.lua$")
+    if is_handler then
+      files[#files + 1] = entry.name
+    end
+  end
+  return files
+end
+
+local function load_folder(kinds, given, folder)
+  local files = handler_files(folder)
+  if #files == 0 then
+    fail(
+      "no handlers in '%s' (0 .lua files)\n"
+        .. "hint: write one, say %s/hello.lua: return { run = function(job) end }",
+      given, folder)
+  end
+  for _, name in ipairs(files) do
+    load_file(kinds, folder .. "/" .. name)
+  end
+end
+
+local function names_in(folder)
+  local names = {}
+  for _, entry in ipairs(core.source.list(folder) or {}) do
+    names[#names + 1] = entry.name
+  end
+  return names
+end
+
+local function fail_missing(given, path)
+  local parent, name, slash = path:match("^(.-)([^/]*)$"), path:match("[^/]*$"), given:match("/?$")
+  local found = nearest.find(name, names_in(parent == "" and "." or parent))
+  local hint = found and ("\nhint: did you mean '%s%s%s'?"):format(parent, found, slash) or ""
+  fail("%s '%s' does not exist%s", path:find("%.lua$") and "file" or "folder", given, hint)
+end
+
+local function load_argument(kinds, given)
+  local path = given:gsub("(.)/+$", "%1")
+  local type_of_path = core.source.type(path)
+  if type_of_path == "folder" then
+    look_first_in(path)
+    load_folder(kinds, given, path)
+  elseif type_of_path == "file" then
+    look_first_in(path:match("^(.*)/[^/]*$") or ".")
+    load_file(kinds, path)
+  else
+    fail_missing(given, path)
+  end
+end
+
+--- Loads folders and files, each followed by a newline.
+---@param arguments string
+---@return table? kinds sorted by name; nil and a message when something is wrong
+---@return string? message
+function M.load(arguments)
+  local kinds = {}
+  package.searchers[2] = search_modules
+  for given in arguments:gmatch("[^\n]+") do
+    local ok, problem = pcall(load_argument, kinds, given)
+    if not ok then
+      return nil, core.task.explain(problem)
+    end
+  end
+  local sorted = {}
+  for _, kind in ipairs(sorted_keys(kinds)) do
+    sorted[#sorted + 1] = kinds[kind]
+  end
+  return sorted
+end
+
+return M

@@ -1,0 +1,286 @@
+/*
+ * task.c - resumes handler coroutines and decides what a yield, an error and a stop mean.
+ *
+ * The VM's allocator refuses memory only inside lua_resume (a run above its own limit), so the Lua
+ * calls made from here, outside of it, do not raise.
+ */
+#include "bindings/task.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+
+#include "bindings/trace.h"
+
+static void resume(struct task *t, int nargs);
+static void enter(struct task *t);
+static void leave(struct task *t);
+static int on_woken(lua_State *L, int status, lua_KContext context);
+static void on_signal(int signum);
+static void on_hook(lua_State *L, lua_Debug *ar);
+static void yielded(struct task *t, int nresults);
+static void failed(struct task *t);
+static void finish(struct task *t, enum task_result result, const char *error);
+static void close_variables(struct task *t);
+
+static struct vm *signalled_vm; /* a signal handler has no other way to find it */
+
+void task_init(struct task *t, struct vm *vm, int64_t limit)
+{
+    t->state = TASK_READY;
+    t->vm = vm;
+    t->number = vm_take_coroutine(vm, limit);
+    t->co = vm->coroutines[t->number];
+}
+
+void task_start(struct task *t, int nargs, task_done_fn done)
+{
+    t->done = done;
+    resume(t, nargs);
+}
+
+void task_stop(struct task *t, const char *why)
+{
+    if (t->state == TASK_DONE) {
+        return;
+    }
+    t->stop_reason = why;
+    if (t->state == TASK_WAITING && t->vm->running == NULL) {
+        struct wait *w = t->wait;
+        t->wait = NULL;
+        w->cancel(w);
+        resume(t, 0); /* on_woken raises */
+    }
+}
+
+void task_listen(struct vm *vm, int signum)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    signalled_vm = vm;
+    sigaction(signum, &action, NULL);
+}
+
+int task_wait(struct task *t, struct wait *w)
+{
+    assert(t->wait == NULL);
+    w->task = t;
+    t->wait = w;
+    return lua_yieldk(t->co, 0, 0, on_woken);
+}
+
+void task_wake(struct wait *w, int nresults)
+{
+    struct task *t = w->task;
+
+    assert(t->state == TASK_WAITING && t->wait == w);
+    t->wait = NULL;
+    t->nresults = nresults;
+    resume(t, nresults);
+}
+
+struct task *task_check(lua_State *L)
+{
+    struct task *t = vm_of(L)->running;
+
+    if (t == NULL || t->co != L || !lua_isyieldable(L)) {
+        trace_push_function_name(L);
+        luaL_error(L,
+                   t == NULL ? "%s can only wait inside run"
+                             : "%s can only wait inside run itself, not in a coroutine or callback",
+                   lua_tostring(L, -1));
+    }
+    return t;
+}
+
+bool task_is_own_code(const lua_Debug *ar)
+{
+    return strncmp(ar->source, "=jobq", 5) == 0;
+}
+
+static void resume(struct task *t, int nargs)
+{
+    struct vm *vm = t->vm;
+    uint64_t now_us = clock_now_us();
+    int nresults = 0;
+
+    if (vm->before_resume != NULL) {
+        vm->before_resume(vm, now_us);
+    }
+    atomic_store_explicit(&vm->pulse->since_us, now_us, memory_order_relaxed);
+    enter(t);
+    int status = lua_resume(t->co, vm->L, nargs, &nresults);
+    leave(t);
+
+    switch (status) {
+    case LUA_OK:
+        t->nresults = nresults;
+        finish(t, TASK_OK, NULL);
+        break;
+    case LUA_YIELD: yielded(t, nresults); break;
+    default: failed(t); break;
+    }
+}
+
+static void enter(struct task *t)
+{
+    struct vm *vm = t->vm;
+
+    t->state = TASK_RUNNING;
+    vm->innermost = t->co;
+    vm->running = t;
+    vm->memory.payer = t->number;
+    atomic_store_explicit(&vm->pulse->run, t->name, memory_order_release);
+}
+
+static void leave(struct task *t)
+{
+    struct vm *vm = t->vm;
+
+    vm->running = NULL;
+    vm->memory.payer = MEMORY_NOBODY;
+    atomic_store_explicit(&vm->pulse->run, PULSE_NO_RUN, memory_order_release);
+    atomic_store_explicit(&vm->pulse->lua_bytes, (uint64_t)vm->memory.bytes, memory_order_relaxed);
+}
+
+/* Runs inside the handler's call, as the second half of the function that returned task_wait(). */
+static int on_woken(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    struct task *t = vm_of(L)->running;
+    const char *why = t->stop_reason;
+
+    if (why != NULL) {
+        t->stop_reason = NULL; /* delivered: what the handler does to clean up may wait again */
+        t->stopped = true;
+        return luaL_error(L, "%s", why);
+    }
+    return t->nresults;
+}
+
+/* A task waits for exactly one thing; a yield without one came from the hook or the handler. */
+static void yielded(struct task *t, int nresults)
+{
+    lua_pop(t->co, nresults);
+    if (t->wait != NULL) {
+        t->state = TASK_WAITING;
+        return;
+    }
+    struct buffer error = {0};
+    enum task_result result = t->stop_reason != NULL ? TASK_STOPPED : TASK_FAILED;
+    trace_add_place(&error, t->co);
+    buffer_add_text(&error,
+                    result == TASK_STOPPED ? t->stop_reason
+                                           : "coroutine.yield outside of a coroutine of its own\n"
+                                             "hint: to let other jobs run, call jobq.sleep(0)");
+    trace_add_stack(&error, t->co, 0);
+    finish(t, result, buffer_text(&error));
+    buffer_fini(&error);
+}
+
+/* lua_sethook is one of the few calls that Lua allows from a signal handler, on Lua's own thread. */
+static void on_signal(int signum)
+{
+    struct vm *vm = signalled_vm;
+
+    if (!pthread_equal(pthread_self(), vm->thread)) {
+        pthread_kill(vm->thread, signum);
+    } else if (vm->running != NULL) {
+        lua_sethook(vm->innermost, on_hook, LUA_MASKCOUNT, 1);
+    }
+}
+
+/*
+ * The signal only says that there is mail; the hook reads it, in the open. A yield cannot be
+ * swallowed by the handler's pcall, an error can; but inside a C callback that cannot yield
+ * (table.sort, string.gsub) raising is all that is left. The hook stays on with a count of 1, so a
+ * pcall around it gains nothing.
+ */
+static void on_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    struct vm *vm = vm_of(L);
+
+    vm->read_mail(vm);
+    if (vm->running == NULL || vm->running->stop_reason == NULL) {
+        lua_sethook(L, NULL, 0, 0);
+    } else if (lua_isyieldable(L)) {
+        lua_yield(L, 0);
+    } else {
+        luaL_error(L, "%s", vm->running->stop_reason);
+    }
+}
+
+/* The error is on top of co: a text from the runner, or from Lua itself when memory is short. */
+static void failed(struct task *t)
+{
+    bool was_stopped = t->stopped || t->stop_reason != NULL;
+    size_t size = 0;
+    const char *message = lua_type(t->co, -1) == LUA_TSTRING ? lua_tolstring(t->co, -1, &size) : "";
+    char *error = mem_copy(message, size); /* closing its variables empties co */
+
+    finish(t, was_stopped ? TASK_STOPPED : TASK_FAILED, error);
+    free(error);
+}
+
+/* done() may free t, and with it nothing that is needed here afterwards. */
+static void finish(struct task *t, enum task_result result, const char *error)
+{
+    struct vm *vm = t->vm;
+    lua_State *co = t->co;
+    uint32_t number = t->number;
+
+    if (result != TASK_OK) {
+        close_variables(t);
+    }
+    if (lua_gethook(co) != NULL) {
+        lua_sethook(co, NULL, 0, 0);
+    }
+    t->state = TASK_DONE;
+    t->done(t, result, error);
+    vm_give_coroutine(vm, number, result == TASK_OK);
+}
+
+/* What the handler left open is closed by its own code, which a signal must reach as well. */
+static void close_variables(struct task *t)
+{
+    t->stop_reason = NULL;
+    enter(t);
+    lua_resetthread(t->co);
+    leave(t);
+}
+
+/* co, ... -> true, results of co | false, error */
+int bind_resume(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    luaL_argexpected(L, co != NULL, 1, "coroutine");
+    struct vm *vm = vm_of(L);
+    int nargs = lua_gettop(L) - 1;
+    int nresults = 0;
+
+    if (!lua_checkstack(co, nargs)) {
+        return luaL_error(L, "too many arguments to resume");
+    }
+    lua_xmove(L, co, nargs);
+    vm->innermost = co;
+    int status = lua_resume(co, L, nargs, &nresults);
+    vm->innermost = L;
+    if (vm->running != NULL && vm->running->stop_reason != NULL) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1); /* the hook ended co: pass it on */
+        return lua_isyieldable(L) ? lua_yield(L, 0) : luaL_error(L, "%s", vm->running->stop_reason);
+    }
+    bool ok = status == LUA_OK || status == LUA_YIELD;
+    nresults = ok ? nresults : 1; /* or the error value */
+    luaL_checkstack(L, nresults + 1, "too many results to resume");
+    lua_pushboolean(L, ok);
+    lua_xmove(co, L, nresults);
+    return nresults + 1;
+}

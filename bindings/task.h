@@ -1,0 +1,85 @@
+/*
+ * task.h - one handler run: a coroutine and what it waits for.
+ *
+ * States: READY -> RUNNING -> (WAITING -> RUNNING)* -> DONE. Only task.c changes them.
+ *
+ * Stopping a run takes three steps, each for what the one before cannot reach:
+ *   task_stop()     the run waits: its wait raises, so it may clean up and even wait again
+ *   task_listen()   the run computes: a signal sets a hook that ends it, past any pcall
+ *   SIGKILL         the run sits in a C call or in __gc: the supervisor ends this process
+ */
+#ifndef BINDINGS_TASK_H
+#define BINDINGS_TASK_H
+
+#include <stdbool.h>
+
+#include <lua.h>
+
+#include "bindings/vm.h"
+
+enum task_state {
+    TASK_READY,
+    TASK_RUNNING,
+    TASK_WAITING,
+    TASK_DONE,
+};
+
+enum task_result {
+    TASK_OK,      /* its results are on co */
+    TASK_FAILED,  /* it raised, or yielded without a wait */
+    TASK_STOPPED, /* a stop ended it */
+};
+
+/* error is borrowed and NULL for TASK_OK; co is valid until the callback returns. May free t. */
+typedef void (*task_done_fn)(struct task *t, enum task_result result, const char *error);
+
+/* Something a task waits for. Embed it first in the struct of a waiting binding. */
+struct wait {
+    struct task *task;
+    void (*cancel)(struct wait *w); /* stops and frees the operation without resuming the task */
+};
+
+struct task {
+    enum task_state state;
+    struct vm *vm;           /* borrowed */
+    lua_State *co;           /* this run's coroutine, lent by vm */
+    uint32_t number;         /* of co in vm, and of its memory account */
+    uint32_t name;           /* what vm->pulse says while it computes */
+    struct wait *wait;       /* what it waits for; NULL unless WAITING */
+    int nresults;            /* values on top of co: of the wait that just ended, or of the task */
+    const char *stop_reason; /* borrowed; set while a stop is asked for and not yet delivered */
+    bool stopped;            /* a stop was delivered: whatever comes now is its result */
+    task_done_fn done;
+};
+
+/* Lends t a coroutine, t->co, that may hold limit bytes. Push a function and its arguments... */
+void task_init(struct task *t, struct vm *vm, int64_t limit);
+
+/* ...and start it. The result arrives through done(), perhaps before this returns. */
+void task_start(struct task *t, int nargs, task_done_fn done);
+
+/*
+ * Asks a run to end; why must outlive it. No-op when it is over. Inside another run (from a hook)
+ * a waiting task is only marked: call again from the loop.
+ */
+void task_stop(struct task *t, const char *why);
+
+/* Makes signum set the hook in vm. One VM a process. */
+void task_listen(struct vm *vm, int signum);
+
+/* For bindings: a C function returns task_wait(t, &op->wait) to suspend its handler... */
+int task_wait(struct task *t, struct wait *w);
+
+/* ...and the operation's last callback wakes it, with nresults values pushed on t->co. */
+void task_wake(struct wait *w, int nresults);
+
+/* The task whose handler is calling. Raises anywhere else, and where the handler cannot yield. */
+struct task *task_check(lua_State *L);
+
+/* coroutine.resume for handlers: the standard one, and vm->innermost stays true. */
+int bind_resume(lua_State *L);
+
+/* True for a frame of jobq itself; ar needs "S". Handlers should see their own frames only. */
+bool task_is_own_code(const lua_Debug *ar);
+
+#endif
