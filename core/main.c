@@ -25,7 +25,9 @@ static int run_embedded(const struct config *config)
         buffer_fini(&error);
         return EXIT_NO_DATABASE;
     }
-    log_info("no dsn was given: using a private postgres",
+    log_info(strcmp(config->dsn_source, "default") == 0
+                 ? "no dsn was given: using a private postgres"
+                 : "using a private postgres",
              LOG_TEXT("folder", embedded_dir(database)),
              LOG_TEXT("made", created ? "now" : "before"));
     int status = engine_run(config, embedded_conninfo(database));

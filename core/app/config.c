@@ -282,7 +282,7 @@ static int apply_file(struct loader *l)
     return r == 0 ? 0 : -EINVAL;
 }
 
-/* JOBQ_SMTP_HOST is smtp.host, JOBQ_SMTP_MESSAGE_ID is smtp.message_id. */
+/* JOBQ_SMTP_HOST is smtp.host, JOBQ_SMTP_MESSAGE_ID is smtp.message_id. Others are not ours. */
 static int apply_setting_variable(struct loader *l, const char *variable, const char *name)
 {
     char *setting = mem_strdup(name);
@@ -295,8 +295,10 @@ static int apply_setting_variable(struct loader *l, const char *variable, const 
     }
     char *dot = strchr(setting, '_');
     int r = 0;
-    if (dot != NULL && dot != setting && dot[1] != 0) {
+    if (dot != NULL) {
         *dot = '.';
+    }
+    if (option_is_setting(slice_of(setting))) {
         r = option_set(l->c, slice_of(setting), value, &l->error);
     }
     free(setting);
@@ -317,12 +319,20 @@ static void warn_of_typo(const char *variable, const char *nearest)
     buffer_fini(&meant);
 }
 
+static const char *nearest_variable(const char *name)
+{
+    const char *nearest = option_nearest(name);
+
+    return nearest == NULL || option_find(nearest)->command_line_only ? NULL : nearest;
+}
+
 static int apply_variable(struct loader *l, const char *variable)
 {
     size_t name_size = strcspn(variable, "=");
     char *where = mem_copy(variable, name_size);
     const char *value = variable + name_size + (variable[name_size] == '=' ? 1 : 0);
     struct buffer name = {0};
+    const char *near;
     int r = 0;
 
     option_add_name(&name, where + strlen(VARIABLE_PREFIX));
@@ -331,8 +341,8 @@ static int apply_variable(struct loader *l, const char *variable)
         r = 0; /* set to nothing is how compose files leave a variable out */
     } else if (row != NULL && !row->command_line_only) {
         r = apply(l, row, where, value);
-    } else if (row == NULL && option_nearest(buffer_text(&name)) != NULL) {
-        warn_of_typo(variable, option_nearest(buffer_text(&name)));
+    } else if (row == NULL && (near = nearest_variable(buffer_text(&name))) != NULL) {
+        warn_of_typo(variable, near);
     } else {
         r = apply_setting_variable(l, variable, buffer_text(&name));
     }

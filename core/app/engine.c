@@ -191,6 +191,7 @@ static void on_identified(void *owner, int32_t worker_id)
     claimer_set_worker(e->claimer, worker_id);
     settler_set_worker(e->settler, worker_id);
     heartbeat_set_worker(e->heartbeat, worker_id);
+    fencing_start(e);
 }
 
 static void on_registered(void *owner, const int32_t *lanes, size_t count)
@@ -483,6 +484,7 @@ static void open_parts(struct engine *e, const char *conninfo)
         uv_signal_start(&e->signals[i], on_signal, signums[i]);
     }
     ending_open(e);
+    fencing_open(e);
     e->work = link_open(&e->loop, &work, &work_events, e);
     e->upkeep = link_open(&e->loop, &upkeep, &upkeep_events, e);
     e->settler = settler_open(&e->loop, e->work, &e->leases, &settler_events, e);
@@ -513,6 +515,7 @@ static void close_parts(struct engine *e)
     rescuer_close(e->rescuer);
     tender_close(e->tender);
     ending_close(e);
+    fencing_close(e);
     if (e->watch != NULL) {
         watch_close(e->watch);
     }

@@ -46,6 +46,7 @@ struct engine {
     uv_signal_t signals[4];
     uv_timer_t grace;    /* until runs are stopped */
     uv_timer_t patience; /* until we leave without the database */
+    uv_timer_t fence;    /* looks how long the database has been silent */
     uv_timer_t redrain;  /* until the database is asked again whether the queue is drained */
     enum phase phase;
     int exit_status;
@@ -53,11 +54,20 @@ struct engine {
     bool was_connected;
     bool announced;
     bool asking_drained;
+    bool held;             /* nothing is started while the database is silent */
     uint64_t mentioned_ms; /* when an absent database was last mentioned; 0: not yet */
 };
 
 /* What every executor is told. Borrows from config. */
 struct wire_config engine_executor_config(const struct config *config);
+
+/* ---- fencing.c ---- */
+
+void fencing_open(struct engine *e);
+void fencing_close(struct engine *e);
+
+/* The worker is known to others from here on, who may declare it dead. */
+void fencing_start(struct engine *e);
 
 /* ---- ending.c ---- */
 

@@ -174,13 +174,16 @@ const char *option_nearest(const char *name)
 void option_add_name(struct buffer *out, const char *variable)
 {
     for (; *variable != 0; variable++) {
-        buffer_printf(out, "%c", *variable == '_' ? '-' : tolower((unsigned char)*variable));
+        /* In parentheses it is the function: the macro is a page of code. */
+        int letter = (tolower)((unsigned char)*variable);
+        buffer_printf(out, "%c", letter == '_' ? '-' : letter);
     }
 }
 
 void option_add_variable(struct buffer *out, const char *name)
 {
     for (; *name != 0; name++) {
-        buffer_printf(out, "%c", *name == '-' ? '_' : toupper((unsigned char)*name));
+        int letter = (toupper)((unsigned char)*name);
+        buffer_printf(out, "%c", letter == '-' ? '_' : letter);
     }
 }

@@ -105,6 +105,9 @@ int option_parse_level(struct config *c,
 /* Frees a list that ends with NULL, and its texts. list may be NULL. */
 void option_free_list(char **list);
 
+/* Words of letters, digits and underscores with dots between them, two words at least. */
+bool option_is_setting(struct slice name);
+
 /* Adds or replaces a handler setting. -EINVAL if name is none, or value has several lines. */
 MUST_USE int option_set(struct config *c,
                         struct slice name,

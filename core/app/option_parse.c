@@ -16,7 +16,6 @@ static bool parse_yes_no(const char *value, bool *yes);
 static void add_duration(struct buffer *out, int64_t ms);
 static void add_size(struct buffer *out, int64_t bytes);
 static struct slice next_name(const char **at);
-static bool is_setting_name(struct slice name);
 static void forget_setting(struct buffer *settings, struct slice name);
 
 int option_parse_dsn(struct config *c,
@@ -219,9 +218,27 @@ int option_parse_level(struct config *c,
     return 0;
 }
 
+bool option_is_setting(struct slice name)
+{
+    bool word_begins = true;
+    size_t dots = 0;
+
+    for (size_t i = 0; i < name.size; i++) {
+        char c = name.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        bool digit = c >= '0' && c <= '9';
+        if (!letter && (word_begins || (!digit && c != '.'))) {
+            return false;
+        }
+        word_begins = c == '.';
+        dots += c == '.' ? 1 : 0;
+    }
+    return dots > 0 && !word_begins;
+}
+
 int option_set(struct config *c, struct slice name, const char *value, struct buffer *error)
 {
-    if (!is_setting_name(name)) {
+    if (!option_is_setting(name)) {
         buffer_printf(error, "'%.*s' is not a name like smtp.host", (int)name.size, name.data);
         return -EINVAL;
     }
@@ -309,25 +326,6 @@ static struct slice next_name(const char **at)
         size--;
     }
     return (struct slice){start, size};
-}
-
-/* Words of letters, digits and underscores with dots between them, two words at least. */
-static bool is_setting_name(struct slice name)
-{
-    bool word_begins = true;
-    size_t dots = 0;
-
-    for (size_t i = 0; i < name.size; i++) {
-        char c = name.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        bool digit = c >= '0' && c <= '9';
-        if (!letter && (word_begins || (!digit && c != '.'))) {
-            return false;
-        }
-        word_begins = c == '.';
-        dots += c == '.' ? 1 : 0;
-    }
-    return dots > 0 && !word_begins;
 }
 
 /* Removes the line NAME=... if there is one. */

@@ -46,6 +46,7 @@ struct db_conn {
     size_t first;       /* the step that libpq answers next */
     size_t length;      /* end of the queue in steps */
     size_t capacity;
+    uint64_t answered_us;
 };
 
 static void on_io(uv_poll_t *poll, int status, int revents);
@@ -111,6 +112,11 @@ uint64_t db_waiting_us(const struct db_conn *c)
         }
     }
     return 0;
+}
+
+uint64_t db_answered_us(const struct db_conn *c)
+{
+    return c->answered_us;
 }
 
 void db_give_up(struct db_conn *c, const char *why)
@@ -272,6 +278,7 @@ static void finish_transaction(struct db_conn *c)
     memmove(steps, steps + end, sizeof(*steps) * (c->length - end));
     c->length -= end;
     c->first = 0;
+    c->answered_us = clock_now_us();
     sync.done(sync.arg, &reply);
     for (size_t i = 0; i < end; i++) {
         PQclear(over[i].result);

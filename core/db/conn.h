@@ -57,6 +57,9 @@ MUST_USE int db_send(struct db_conn *c,
 /* Microseconds since the oldest unanswered transaction was sent; 0 when nothing is pending. */
 uint64_t db_waiting_us(const struct db_conn *c);
 
+/* clock_now_us() of the last answer; 0: none yet. */
+uint64_t db_answered_us(const struct db_conn *c);
+
 /* Gives a connection up that does not answer: lost() follows, as if the socket had failed. */
 void db_give_up(struct db_conn *c, const char *why);
 

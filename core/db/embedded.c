@@ -58,6 +58,23 @@ int embedded_open(const char *dir, struct embedded **out, bool *created, struct 
     return 0;
 }
 
+int embedded_look(const char *dir,
+                  enum embedded_state *state,
+                  struct buffer *conninfo,
+                  struct buffer *error)
+{
+    struct place place;
+
+    *state = EMBEDDED_ABSENT;
+    int r = place_find(&place, dir, false, error);
+    if (r == 0 && access(place.data, F_OK) == 0) {
+        *state = server_is_up(&place) ? EMBEDDED_RUNNING : EMBEDDED_STOPPED;
+        server_add_conninfo(conninfo, &place);
+    }
+    place_fini(&place);
+    return r == -ENOENT && error->size == 0 ? 0 : r;
+}
+
 const char *embedded_conninfo(const struct embedded *e)
 {
     return buffer_text(&e->conninfo);

@@ -25,6 +25,18 @@ MUST_USE int embedded_open(const char *dir,
                            bool *created,
                            struct buffer *error);
 
+enum embedded_state {
+    EMBEDDED_ABSENT, /* no cluster there */
+    EMBEDDED_STOPPED,
+    EMBEDDED_RUNNING,
+};
+
+/* Looks only: makes and starts nothing. conninfo is appended unless the cluster is absent. */
+MUST_USE int embedded_look(const char *dir,
+                           enum embedded_state *state,
+                           struct buffer *conninfo,
+                           struct buffer *error);
+
 /* How to connect; borrowed from e. */
 const char *embedded_conninfo(const struct embedded *e);
 

@@ -85,6 +85,11 @@ int server_ensure(const struct place *p, bool *created, pid_t *child, struct buf
     return r == 0 ? wait_ready(p, child, error) : r;
 }
 
+bool server_is_up(const struct place *p)
+{
+    return server_pid(p) != 0;
+}
+
 int server_stop(const struct place *p, pid_t child)
 {
     pid_t pid = server_pid(p);

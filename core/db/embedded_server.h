@@ -21,6 +21,9 @@ MUST_USE int server_ensure(const struct place *p,
                            pid_t *child,
                            struct buffer *error);
 
+/* Whether its process is there; it may not answer yet. */
+bool server_is_up(const struct place *p);
+
 /* Stops it, by force in the end, and reaps child if it is one. 0 also when none runs; -ETIMEDOUT. */
 MUST_USE int server_stop(const struct place *p, pid_t child);
 

@@ -46,6 +46,7 @@ struct link {
     bool working;
     bool timer_closed;
     uint64_t pause_ms;
+    uint64_t answered_us; /* by connections before this one */
 };
 
 static void connect_start(struct link *l);
@@ -104,6 +105,14 @@ int link_query(struct link *l,
                void *arg)
 {
     return link_send(l, &(struct db_statement){query, params}, 1, done, arg);
+}
+
+uint64_t link_silent_ms(const struct link *l)
+{
+    uint64_t answered_us = l->conn == NULL ? 0 : db_answered_us(l->conn);
+
+    answered_us = answered_us > l->answered_us ? answered_us : l->answered_us;
+    return (clock_now_us() - answered_us) / 1000;
 }
 
 void link_reset(struct link *l, const char *why)
@@ -227,6 +236,9 @@ static void on_lost(void *owner, const char *why)
     struct link *l = owner;
     bool was_up = l->state == LINK_UP;
 
+    if (db_answered_us(l->conn) > 0) {
+        l->answered_us = db_answered_us(l->conn);
+    }
     db_close(l->conn);
     l->conn = NULL;
     retry_later(l);

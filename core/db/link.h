@@ -57,6 +57,9 @@ MUST_USE int link_query(struct link *l,
                         db_done_fn done,
                         void *arg);
 
+/* For how long the server has not answered, in milliseconds; an idle connection counts as silent. */
+uint64_t link_silent_ms(const struct link *l);
+
 /* Drops the connection, e.g. because the session lost something that a new one gets back. */
 void link_reset(struct link *l, const char *why);
 

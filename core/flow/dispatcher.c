@@ -47,6 +47,7 @@ struct dispatcher {
     size_t running;
     uv_timer_t tick;
     bool stopped;
+    bool held;
     double rate; /* runs that ended a second, lately */
     uint64_t rate_from_us;
     size_t rate_count;
@@ -134,6 +135,12 @@ void dispatcher_add(struct dispatcher *d, struct job *job)
     }
 }
 
+void dispatcher_hold(struct dispatcher *d, bool hold)
+{
+    d->held = hold;
+    dispatcher_run(d);
+}
+
 void dispatcher_run(struct dispatcher *d)
 {
     run_line(d, &d->apart, true);
@@ -148,7 +155,7 @@ void dispatcher_run(struct dispatcher *d)
 /* A job whose kind a reload has removed goes back; another worker may know it. */
 static void run_line(struct dispatcher *d, struct line *line, bool alone)
 {
-    while (line->first != NULL && d->running < d->concurrency) {
+    while (line->first != NULL && d->running < d->concurrency && !d->held) {
         const struct kind *k = kind_of(d, line->first);
         struct executor *e = k == NULL ? NULL : d->ops->pick(d->pool, alone);
         if (k != NULL && e == NULL) {

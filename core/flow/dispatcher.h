@@ -46,6 +46,9 @@ size_t dispatcher_room(const struct dispatcher *d);
 /* Takes job, in the order of its priority behind those that wait already. */
 void dispatcher_add(struct dispatcher *d, struct job *job);
 
+/* While held, nothing is started. */
+void dispatcher_hold(struct dispatcher *d, bool hold);
+
 /* Hands waiting jobs to executors while there are free slots. */
 void dispatcher_run(struct dispatcher *d);
 

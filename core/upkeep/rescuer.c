@@ -48,9 +48,10 @@ struct rescuer *rescuer_open(uv_loop_t *loop, struct link *upkeep, uint64_t dead
 
 void rescuer_up(struct rescuer *r)
 {
-    uint64_t look_ms = r->dead_after_ms < LOOK_MS ? r->dead_after_ms : LOOK_MS;
+    uint64_t look_ms = r->dead_after_ms / 4 < LOOK_MS ? r->dead_after_ms / 4 : LOOK_MS;
 
     r->count = 0;
+    look_ms = look_ms > 0 ? look_ms : 1;
     uv_timer_start(&r->timer, on_timer, look_ms, look_ms);
 }
 
