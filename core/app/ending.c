@@ -61,7 +61,7 @@ void ending_advance(struct engine *e)
     if (e->phase != PHASE_FINISHING && e->phase != PHASE_STOPPING) {
         return;
     }
-    int32_t worker_id = registration_worker_id(e->registration);
+    int64_t worker_id = registration_worker_id(e->registration);
     if (worker_id == 0 && !claimer_is_asking(e->claimer)) {
         ending_leave(e, e->exit_status); /* never registered: nobody is to be told */
         return;
@@ -72,7 +72,7 @@ void ending_advance(struct engine *e)
     }
     struct db_params params = {0};
     heartbeat_beat(e->heartbeat); /* the last counters */
-    db_add_int4(&params, worker_id);
+    db_add_int8(&params, worker_id);
     if (link_query(e->upkeep, SQL_STOP, &params, on_stopped, e) == 0) {
         e->phase = PHASE_LEAVING;
     }
@@ -88,7 +88,7 @@ void ending_ask_drained(struct engine *e)
         return;
     }
     struct db_params params = {0};
-    db_add_int4(&params, registration_worker_id(e->registration));
+    db_add_int8(&params, registration_worker_id(e->registration));
     e->asking_drained = link_query(e->upkeep, SQL_DRAINED, &params, on_drained, e) == 0;
     db_params_fini(&params);
 }

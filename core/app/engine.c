@@ -184,7 +184,7 @@ static const struct link_events upkeep_events = {
 
 /* ---- registration ---- */
 
-static void on_identified(void *owner, int32_t worker_id)
+static void on_identified(void *owner, int64_t worker_id)
 {
     struct engine *e = owner;
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/defect.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/db/result.h"
@@ -57,7 +58,7 @@ struct claimer {
     const struct claimer_events *events;
     void *owner;
 
-    int32_t worker_id; /* 0: not registered */
+    int64_t worker_id; /* 0: not registered */
     int64_t next_seq;  /* the number of the next lease */
     struct levels levels;
     const struct kind_list *kinds; /* borrowed */
@@ -122,7 +123,7 @@ void claimer_set_events(struct claimer *c, const struct claimer_events *events, 
     c->owner = owner;
 }
 
-void claimer_set_worker(struct claimer *c, int32_t worker_id)
+void claimer_set_worker(struct claimer *c, int64_t worker_id)
 {
     c->worker_id = worker_id;
     c->next_seq = 1;
@@ -192,12 +193,15 @@ void claimer_work_up(struct claimer *c)
 {
     c->more = true;
     c->swept_ms = 0;
+    if (has_defect("repeated_leases")) {
+        c->next_seq = c->next_seq > 3 ? c->next_seq - 3 : 1;
+    }
     if (!c->reply_lost) {
         claimer_poke(c);
         return;
     }
     db_params_clear(&c->params);
-    db_add_int4(&c->params, c->worker_id);
+    db_add_int8(&c->params, c->worker_id);
     db_add_int8(&c->params, c->next_seq);
     c->in_flight = link_query(c->work, SQL_CLAIMED, &c->params, on_recalled, c) == 0;
 }
@@ -244,7 +248,7 @@ static void send_claim(struct claimer *c, size_t room)
     c->asked = room;
     c->sent_ms = now_ms;
     db_params_clear(p);
-    db_add_int4(p, c->worker_id);
+    db_add_int8(p, c->worker_id);
     db_add_int8(p, c->next_seq);
     db_add_int4(p, (int32_t)room);
     db_add_int4(p, JOBS_A_LEASE);
@@ -333,7 +337,9 @@ static void take_rows(struct claimer *c, const PGresult *res)
         c->batch[i]->lease = lease;
         lease->open++;
     }
-    qsort(c->batch, count, sizeof(struct job *), compare);
+    if (count > 1) {
+        qsort(c->batch, count, sizeof(struct job *), compare);
+    }
     for (size_t i = 0; i < count; i++) {
         c->events->claimed(c->owner, c->batch[i]);
     }

@@ -40,7 +40,7 @@ struct settler {
     struct lease_list *leases;
     const struct settler_events *events;
     void *owner;
-    int32_t worker_id;
+    int64_t worker_id;
     struct item *items; /* owned; the oldest first */
     size_t item_count;
     size_t item_capacity;
@@ -106,7 +106,7 @@ struct settler *settler_open(uv_loop_t *loop,
     return s;
 }
 
-void settler_set_worker(struct settler *s, int32_t worker_id)
+void settler_set_worker(struct settler *s, int64_t worker_id)
 {
     s->worker_id = worker_id;
 }
@@ -280,7 +280,7 @@ static void fill_settle(struct settler *s)
     struct db_params *p = &s->settle;
 
     db_params_clear(p);
-    db_add_int4(p, s->worker_id);
+    db_add_int8(p, s->worker_id);
     add_places(s);
     db_array_begin(p, DB_TEXT);
     for (size_t i = 0; i < s->sent_items; i++) {

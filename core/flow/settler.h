@@ -58,7 +58,7 @@ struct settler *settler_open(uv_loop_t *loop,
                              void *owner);
 
 /* The id under which leases are held from now on. */
-void settler_set_worker(struct settler *s, int32_t worker_id);
+void settler_set_worker(struct settler *s, int64_t worker_id);
 
 /* Takes job, which is freed once the database has the outcome. */
 void settler_add(struct settler *s, struct job *job, const struct settlement *what);

@@ -5,6 +5,7 @@
 
 #include "core/base/buffer.h"
 #include "core/base/clock.h"
+#include "core/base/defect.h"
 #include "core/base/log.h"
 #include "core/db/result.h"
 
@@ -38,6 +39,7 @@ static void on_rows(void *arg, const struct db_reply *reply);
 static void on_mark(void *arg, const struct db_reply *reply);
 static void on_answer(void *arg, const struct db_reply *reply);
 static void ask_may_sleep(struct sleeper *s);
+static void fell_asleep(struct sleeper *s);
 static void on_pause(uv_timer_t *timer);
 static void on_withdrawn(void *arg, const struct db_reply *reply);
 static void on_closed(uv_handle_t *handle);
@@ -57,7 +59,7 @@ struct sleeper *sleeper_open(uv_loop_t *loop,
     return s;
 }
 
-void sleeper_lie_down(struct sleeper *s, int32_t worker_id, const struct levels *levels)
+void sleeper_lie_down(struct sleeper *s, int64_t worker_id, const struct levels *levels)
 {
     if (s->state != SLEEPER_AWAKE || !link_is_up(s->upkeep)) {
         return;
@@ -65,7 +67,7 @@ void sleeper_lie_down(struct sleeper *s, int32_t worker_id, const struct levels 
     s->state = SLEEPER_ROWS;
     s->rows_exist = true;
     db_params_clear(&s->params);
-    db_add_int4(&s->params, worker_id);
+    db_add_int8(&s->params, worker_id);
     levels_add_lanes(levels, &s->params);
     ask(s, &(struct db_statement){SQL_FALL_ASLEEP, &s->params}, on_rows);
 }
@@ -83,14 +85,14 @@ void sleeper_forget(struct sleeper *s)
     uv_timer_stop(&s->pause);
 }
 
-void sleeper_withdraw(struct sleeper *s, int32_t worker_id)
+void sleeper_withdraw(struct sleeper *s, int64_t worker_id)
 {
     sleeper_forget(s);
     if (!s->rows_exist) {
         return;
     }
     db_params_clear(&s->params);
-    db_add_int4(&s->params, worker_id);
+    db_add_int8(&s->params, worker_id);
     s->rows_exist = link_query(s->upkeep, SQL_WITHDRAW, &s->params, on_withdrawn, NULL) < 0;
 }
 
@@ -134,7 +136,9 @@ static void on_rows(void *arg, const struct db_reply *reply)
 {
     struct sleeper *s = answered(arg, reply);
 
-    if (s != NULL) {
+    if (s != NULL && has_defect("lost_wakeup")) {
+        fell_asleep(s);
+    } else if (s != NULL) {
         ask(s, &(struct db_statement){SQL_MARK, NULL}, on_mark);
     }
 }
@@ -167,13 +171,18 @@ static void on_answer(void *arg, const struct db_reply *reply)
         return;
     }
     if (db_get_bool(reply->results[0], 0, 0)) {
-        s->state = SLEEPER_ASLEEP;
-        s->since_ms = clock_now_ms();
-        s->asleep(s->owner);
+        fell_asleep(s);
     } else {
         uv_timer_start(&s->pause, on_pause, s->pause_ms, 0);
         s->pause_ms = s->pause_ms * 2 < LAST_PAUSE_MS ? s->pause_ms * 2 : LAST_PAUSE_MS;
     }
+}
+
+static void fell_asleep(struct sleeper *s)
+{
+    s->state = SLEEPER_ASLEEP;
+    s->since_ms = clock_now_ms();
+    s->asleep(s->owner);
 }
 
 static void on_pause(uv_timer_t *timer)

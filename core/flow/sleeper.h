@@ -28,7 +28,7 @@ struct sleeper *sleeper_open(uv_loop_t *loop,
                              void *owner);
 
 /* Begins, or goes on, towards ASLEEP for these lanes. No-op while a step is under way. */
-void sleeper_lie_down(struct sleeper *s, int32_t worker_id, const struct levels *levels);
+void sleeper_lie_down(struct sleeper *s, int64_t worker_id, const struct levels *levels);
 
 /* True while enqueues notify; *since_ms is the clock_now_ms() from which that holds. */
 bool sleeper_is_asleep(const struct sleeper *s, uint64_t *since_ms);
@@ -37,7 +37,7 @@ bool sleeper_is_asleep(const struct sleeper *s, uint64_t *since_ms);
 void sleeper_forget(struct sleeper *s);
 
 /* Deletes the rows, so that enqueues stop notifying a busy worker. */
-void sleeper_withdraw(struct sleeper *s, int32_t worker_id);
+void sleeper_withdraw(struct sleeper *s, int64_t worker_id);
 
 void sleeper_close(struct sleeper *s);
 

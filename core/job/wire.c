@@ -17,7 +17,7 @@ void wire_put_config(struct buffer *out, const struct wire_config *m)
 {
     size_t mark = frame_begin(out, WIRE_CONFIG);
 
-    frame_put_u32(out, m->worker_id);
+    frame_put_i64(out, m->worker_id);
     frame_put_u8(out, m->log_level);
     frame_put_u8(out, m->log_format);
     frame_put_i64(out, m->job_memory);
@@ -28,7 +28,7 @@ void wire_put_config(struct buffer *out, const struct wire_config *m)
 
 int wire_get_config(struct frame *f, struct wire_config *m)
 {
-    m->worker_id = frame_get_u32(f);
+    m->worker_id = frame_get_i64(f);
     m->log_level = frame_get_u8(f);
     m->log_format = frame_get_u8(f);
     m->job_memory = frame_get_i64(f);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/defect.h"
 #include "core/base/log.h"
 #include "core/db/result.h"
 
@@ -15,7 +16,7 @@ struct heartbeat {
     const struct lease_list *leases;
     const struct heartbeat_events *events;
     void *owner;
-    int32_t worker_id;
+    int64_t worker_id;
     uint64_t answered_ms;
     struct db_params params;
     uv_timer_t timer;
@@ -49,7 +50,7 @@ void heartbeat_set_events(struct heartbeat *h, const struct heartbeat_events *ev
     h->owner = owner;
 }
 
-void heartbeat_set_worker(struct heartbeat *h, int32_t worker_id)
+void heartbeat_set_worker(struct heartbeat *h, int64_t worker_id)
 {
     h->worker_id = worker_id;
     h->answered_ms = clock_now_ms();
@@ -69,7 +70,7 @@ void heartbeat_beat(struct heartbeat *h)
     }
     struct heartbeat_counts counts = h->events->counts(h->owner);
     db_params_clear(p);
-    db_add_int4(p, h->worker_id);
+    db_add_int8(p, h->worker_id);
     db_add_int8(p, counts.succeeded + counts.failed);
     db_add_int8(p, counts.succeeded);
     db_add_int8(p, counts.failed);
@@ -96,13 +97,13 @@ static void reconcile(struct heartbeat *h)
     struct db_params *p = &h->params;
 
     db_params_clear(p);
-    db_add_int4(p, h->worker_id);
+    db_add_int8(p, h->worker_id);
     db_array_begin(p, DB_INT8);
     for (const struct lease *l = h->leases->first; l != NULL; l = l->next) {
         db_array_int8(p, l->seq);
     }
     db_array_end(p);
-    db_add_int8(p, h->events->below(h->owner));
+    db_add_int8(p, has_defect("reconcile_in_flight") ? INT64_MAX : h->events->below(h->owner));
     if (link_query(h->upkeep, SQL_RECONCILE, p, on_reconciled, h) < 0) {
         log_debug("cannot reconcile now");
     }

@@ -36,7 +36,7 @@ struct heartbeat *heartbeat_open(uv_loop_t *loop,
 void heartbeat_set_events(struct heartbeat *h, const struct heartbeat_events *events, void *owner);
 
 /* Beats at once, then at the interval. 0: stops beating. */
-void heartbeat_set_worker(struct heartbeat *h, int32_t worker_id);
+void heartbeat_set_worker(struct heartbeat *h, int64_t worker_id);
 
 /* One beat now, e.g. after a reconnect or before the end. */
 void heartbeat_beat(struct heartbeat *h);

@@ -27,7 +27,7 @@ struct registration {
     struct registration_options options;
     const struct registration_events *events;
     void *owner;
-    int32_t worker_id;
+    int64_t worker_id;
     bool locked;
     bool again; /* something changed while a chain was under way */
     struct kind_list *kinds;
@@ -100,7 +100,7 @@ void registration_renew(struct registration *r)
     link_reset(r->upkeep, "declared dead: starting over"); /* the old lock goes with the session */
 }
 
-int32_t registration_worker_id(const struct registration *r)
+int64_t registration_worker_id(const struct registration *r)
 {
     return r->worker_id;
 }
@@ -180,7 +180,7 @@ static void on_register(void *arg, const struct db_reply *reply)
     struct registration *r = arg;
 
     if (may_go_on(r, reply)) {
-        r->worker_id = (int32_t)db_get_int(reply->results[0], 0, 0);
+        r->worker_id = db_get_int(reply->results[0], 0, 0);
         r->events->identified(r->owner, r->worker_id);
         take_lock(r);
     }
@@ -189,7 +189,7 @@ static void on_register(void *arg, const struct db_reply *reply)
 static void take_lock(struct registration *r)
 {
     db_params_clear(&r->params);
-    db_add_int4(&r->params, r->worker_id);
+    db_add_int8(&r->params, r->worker_id);
     send_step(r, STEP_LOCK, SQL_TAKE_LOCK, on_lock);
 }
 
@@ -225,7 +225,7 @@ static void declare(struct registration *r)
     char generation[16];
 
     db_params_clear(p);
-    db_add_int4(p, r->worker_id);
+    db_add_int8(p, r->worker_id);
     add_texts(r, offsetof(struct kind, name));
     add_texts(r, offsetof(struct kind, queue));
     db_array_begin(p, DB_INT4);
@@ -286,7 +286,7 @@ static void on_sorted(void *arg, const struct db_reply *reply)
 static void ask_lanes(struct registration *r)
 {
     db_params_clear(&r->params);
-    db_add_int4(&r->params, r->worker_id);
+    db_add_int8(&r->params, r->worker_id);
     send_step(r, STEP_LANES, SQL_LANES, on_lanes);
 }
 

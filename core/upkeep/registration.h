@@ -25,7 +25,7 @@ struct registration_options {
 
 struct registration_events {
     /* The worker has a new identity; nothing is leased under it yet. */
-    void (*identified)(void *owner, int32_t worker_id);
+    void (*identified)(void *owner, int64_t worker_id);
     /* Its kinds have their ids, and these are its lanes. Told again whenever lanes may have changed. */
     void (*registered)(void *owner, const int32_t *lanes, size_t count);
     /* The database refused, for a reason that will not go away: message is borrowed. */
@@ -50,7 +50,7 @@ void registration_refresh(struct registration *r);
 /* The worker was declared dead: a new identity, please. */
 void registration_renew(struct registration *r);
 
-int32_t registration_worker_id(const struct registration *r); /* 0: none yet */
+int64_t registration_worker_id(const struct registration *r); /* 0: none yet */
 
 void registration_close(struct registration *r);
 

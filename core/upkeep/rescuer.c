@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/defect.h"
 #include "core/base/log.h"
 #include "core/db/result.h"
 
@@ -12,7 +13,7 @@
 
 /* One worker as this connection has seen it. */
 struct sighting {
-    int32_t worker_id;
+    int64_t worker_id;
     uint64_t free_since_ms; /* 0: its lock is held */
     bool seen_held;
     bool listed; /* it is in the latest list */
@@ -29,7 +30,7 @@ struct rescuer {
 
 static void on_timer(uv_timer_t *timer);
 static void on_locks(void *arg, const struct db_reply *reply);
-static void note(struct rescuer *r, int32_t worker_id, bool held);
+static void note(struct rescuer *r, int64_t worker_id, bool held);
 static void forget_unlisted(struct rescuer *r);
 static void recover(struct rescuer *r);
 static void on_recovered(void *arg, const struct db_reply *reply);
@@ -82,13 +83,13 @@ static void on_locks(void *arg, const struct db_reply *reply)
         r->sightings[i].listed = false;
     }
     for (int i = 0; i < db_rows(reply->results[0]); i++) {
-        note(r, (int32_t)db_get_int(reply->results[0], i, 0), db_get_bool(reply->results[0], i, 1));
+        note(r, db_get_int(reply->results[0], i, 0), db_get_bool(reply->results[0], i, 1));
     }
     forget_unlisted(r);
     recover(r);
 }
 
-static void note(struct rescuer *r, int32_t worker_id, bool held)
+static void note(struct rescuer *r, int64_t worker_id, bool held)
 {
     struct sighting *s = NULL;
 
@@ -127,11 +128,13 @@ static void recover(struct rescuer *r)
 
     db_params_clear(&r->params);
     db_add_int8(&r->params, (int64_t)r->dead_after_ms);
-    db_array_begin(&r->params, DB_INT4);
+    db_array_begin(&r->params, DB_INT8);
     for (size_t i = 0; i < r->count; i++) {
         const struct sighting *s = &r->sightings[i];
-        if (s->seen_held && s->free_since_ms != 0 && now_ms - s->free_since_ms >= GRACE_MS) {
-            db_array_int4(&r->params, s->worker_id);
+        bool early = has_defect("early_lock_death");
+        if ((early || (s->seen_held && now_ms - s->free_since_ms >= GRACE_MS)) &&
+            s->free_since_ms != 0) {
+            db_array_int8(&r->params, s->worker_id);
         }
     }
     db_array_end(&r->params);

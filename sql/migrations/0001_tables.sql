@@ -96,7 +96,7 @@ alter table jobq.ready alter args set statistics 0, alter meta set statistics 0;
 create table jobq.lease (
   seq        bigint not null,
   claimed_at timestamptz not null default now(),
-  worker_id  int not null,
+  worker_id  bigint not null,
   n          smallint not null check (n between 1 and 1000),
   done       smallint[] not null default '{}',         -- slots of jobs that are settled, from 1
   ids        bigint[] not null,                        -- of the jobs, by slot: one is found without unpacking all
@@ -124,7 +124,7 @@ create table jobq.finished (
   finished_at  timestamptz not null,
   lane_id      int not null,
   kind_id      int not null,
-  worker_id    int,                                    -- null: cancelled while it waited
+  worker_id    bigint,                                 -- null: cancelled while it waited
   status       jobq.ending not null,
   priority     smallint not null,
   attempt      smallint not null,
@@ -148,7 +148,7 @@ create table jobq.attempt (
   started_at  timestamptz not null,
   finished_at timestamptz not null,
   kind_id     int not null,
-  worker_id   int,
+  worker_id   bigint,
   attempt     smallint not null,
   outcome     text not null,                           -- retry, crash; failed or cancelled before a retry by hand
   error       text
@@ -170,7 +170,12 @@ create table jobq.job_log_default partition of jobq.job_log default;
 -- Workers and signs between sessions ----------------------------------------------------------------
 
 create table jobq.worker (
-  id          int generated always as identity primary key,   -- never used again; also the key of its advisory lock
+  -- 63 random bits: a counter could give a number out again after a failover to a standby that had not heard of it,
+  -- and the id is half of every lease's name. Also the key of the advisory lock of the worker. These digits of a
+  -- version 4 UUID are all random.
+  id          bigint primary key default
+    ('x' || left(gen_random_uuid()::text, 8) || substr(gen_random_uuid()::text, 10, 4) || right(gen_random_uuid()::text, 4)
+    )::bit(64)::bigint & 9223372036854775807,
   pid         int not null,
   started_at  timestamptz not null default now(),
   seen_at     timestamptz not null default now(),
@@ -202,7 +207,7 @@ create table jobq.unique_key (
 -- Who sleeps on which lane: enqueue notifies only if somebody does.
 create table jobq.sleeper (
   lane_id   int not null,
-  worker_id int not null,
+  worker_id bigint not null,
   primary key (lane_id, worker_id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 

@@ -22,7 +22,7 @@
 --
 -- plpgsql, because it keeps its plan; a function in language sql is planned again at every call before 18.
 create function jobq.settle(
-  worker int, seq bigint[], slot smallint[], outcome text[], ran_us bigint[] default null, delay_ms bigint[] default null,
+  worker bigint, seq bigint[], slot smallint[], outcome text[], ran_us bigint[] default null, delay_ms bigint[] default null,
   error text[] default null, result json[] default null
 ) returns table (refused_seq bigint, refused_slot smallint)
 language plpgsql as $$

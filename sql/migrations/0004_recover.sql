@@ -2,7 +2,7 @@
 -- recover - brings back the jobs of dead workers. Any worker calls it, every few seconds; it is safe at any time.
 --
 -- A worker is dead when it was silent for dead_after (even if its session still stands: a stopped process), or when
--- the caller names it in `missing` and its advisory lock (class 1785687409, worker id) is free. The caller names a
+-- the caller names it in `missing` and its advisory lock (its id) is free. The caller names a
 -- worker whose lock it has itself seen held and then free for a while, on one connection that lived through all of it:
 -- after a failover every lock is free, and nobody may die of that. Here the lock is only looked at once more, by taking
 -- it: a worker that came back meanwhile holds it, one that comes back now has to wait and then finds itself dead.
@@ -10,12 +10,12 @@
 -- Who is to blame? Nobody can tell which of a hundred running jobs crashed the process. So a job that shared its lease
 -- comes back unpunished but suspect; a suspect gets a lease of its own at the next claim; and a job that is alone in
 -- its lease when the worker dies has used up an attempt. The worker runs few suspects at a time, best one.
-create function jobq.recover(dead_after interval default '5 minutes', missing int[] default '{}')
-returns table (worker_id int, jobs bigint)
+create function jobq.recover(dead_after interval default '5 minutes', missing bigint[] default '{}')
+returns table (worker_id bigint, jobs bigint)
 language plpgsql as $$
 #variable_conflict use_column
 declare
-  dead int;
+  dead bigint;
   seqs bigint[];
   slots smallint[];
   outcomes text[];
@@ -32,7 +32,7 @@ begin
       where d.state = 'running'
         and case
           when d.seen_at < now() - dead_after then true
-          when d.id = any (missing) then pg_try_advisory_xact_lock(1785687409, d.id)
+          when d.id = any (missing) then pg_try_advisory_xact_lock(d.id)
           else false end
       for update skip locked);
 
@@ -77,7 +77,7 @@ comment on function jobq.recover is 'Marks silent workers dead and puts their un
 -- so they return untouched. known names every lease that the worker holds or is settling. below is the first number of
 -- the claim in flight, or the next number: what is still to be told is no stranger, so this may run at any time. A claim
 -- of a session that is cut but not yet gone may land afterwards; the next call finds it.
-create function jobq.reconcile(worker int, known bigint[], below bigint) returns bigint
+create function jobq.reconcile(worker bigint, known bigint[], below bigint) returns bigint
 language plpgsql as $$
 #variable_conflict use_column
 declare

@@ -4,7 +4,7 @@
 -- Stores what a worker can run. Kinds in order of their names, so that two workers never wait for each other in a
 -- circle; only what changed is written.
 create function jobq.declare_kinds(
-  worker int, names text[], queues text[], max_attempts int[], priorities int[], timeouts float8[], summaries text[],
+  worker bigint, names text[], queues text[], max_attempts int[], priorities int[], timeouts float8[], summaries text[],
   schemas text[], sources text[], generation text
 ) returns table (name text, kind_id int)
 language plpgsql as $$
@@ -76,7 +76,6 @@ comment on function jobq.declare_kinds is 'Stores the kinds that a worker runs a
 create function jobq.sort_lanes(at_most int default 5000) returns int
 language plpgsql as $$
 declare
-  settled boolean;
   moved int;
 begin
   perform pg_advisory_xact_lock(1785687410, 1);        -- one sorter at a time; each decides on a new snapshot
@@ -101,8 +100,6 @@ begin
   if not exists (select from jobq.kind k where k.unsorted) then
     return 0;
   end if;
-  settled := pg_snapshot_xmin(pg_current_snapshot())
-    > (select max(k.unsorted_mark) from jobq.kind k where k.unsorted and k.unsorted_mark is not null);
 
   insert into jobq.lane (queue_id, kind_id)
     select l.queue_id, k.id
@@ -127,7 +124,7 @@ begin
       limit at_most
       for update of r skip locked));
   get diagnostics moved = row_count;
-  if moved = 0 and settled then
+  if moved = 0 then
     update jobq.kind k set unsorted = false, unsorted_mark = null
       where k.unsorted and k.unsorted_mark < pg_snapshot_xmin(pg_current_snapshot());
   end if;

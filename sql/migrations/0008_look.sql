@@ -71,7 +71,7 @@ comment on function jobq.find is 'One job by id, wherever it is kept; no row if 
 
 -- The error trail of one job, oldest first: what attempt holds, then the end.
 create function jobq.attempts(id bigint)
-returns table (attempt smallint, outcome text, started_at timestamptz, finished_at timestamptz, worker_id int, error text)
+returns table (attempt smallint, outcome text, started_at timestamptz, finished_at timestamptz, worker_id bigint, error text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select a.attempt, a.outcome, a.started_at, a.finished_at, a.worker_id, a.error from jobq.attempt a where a.job_id = $1
   union all

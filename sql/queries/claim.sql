@@ -43,24 +43,25 @@ taken as (
   returning ready
 ),
 -- A suspect, which was claimed when its worker died, gets a lease of its own (recover). The others share one until it
--- is full: of jobs, or of arguments, because settling in parts copies what is left of the lease's row.
+-- is full: of jobs, or of 4 MiB of arguments, because all of it is read again to settle a part. Both counts only grow,
+-- so their sum is a new number whenever one of them is.
 numbered as (
   select t.ready as job,
-    case when (t.ready).meta ? 'suspect' then (t.ready).id end as suspect,
-    (row_number() over so_far - 1) / $4::int as by_count,
-    sum(octet_length((t.ready).args::text)) over so_far / 4194304 as by_size
+    case when (t.ready).meta ? 'suspect' then -(t.ready).id
+      else (row_number() over so_far - 1) / $4::int + sum(octet_length((t.ready).args::text)) over so_far / 4194304
+    end as pack
   from taken t
   window so_far as (rows unbounded preceding)
 ),
 packed as materialized (
-  select $2::bigint + row_number() over (order by suspect, by_count, by_size) - 1 as seq,
-    count(*) as n, array_agg((job).id) as ids, array_agg(job) as jobs
+  select $2::bigint + row_number() over (order by pack) - 1 as seq, count(*) as n, array_agg((job).id) as ids,
+    array_agg(job) as jobs
   from numbered
-  group by suspect, by_count, by_size
+  group by pack
 ),
 stored as (
   insert into jobq.lease (worker_id, seq, n, ids, jobs)
-  select $1::int, seq, n, ids, jobs from packed
+  select $1::bigint, seq, n, ids, jobs from packed
 )
 select p.seq, j.slot::smallint as slot, j.id, j.kind_id, j.lane_id, j.priority, j.run_at, j.created_at, j.attempt,
   j.max_attempts, (j.meta ->> 'timeout')::float8 as timeout_s, j.args::text as args, j.meta::text as meta,

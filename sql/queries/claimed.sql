@@ -8,5 +8,5 @@ select l.seq, j.slot::smallint as slot, j.id, j.kind_id, j.lane_id, j.priority, 
 from jobq.lease l,
   unnest(l.jobs) with ordinality
     as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
-where l.worker_id = $1::int and l.seq >= $2::bigint and j.slot <> all (l.done)
+where l.worker_id = $1::bigint and l.seq >= $2::bigint and j.slot <> all (l.done)
 order by l.seq, j.slot

@@ -4,5 +4,5 @@
 -- $8 JSON Schemas of the arguments, '' for none  $9 sources (file:line)  $10 generation
 -- Answers (name, kind_id). Locks kinds that change, in order of their names.
 select d.name, d.kind_id
-from jobq.declare_kinds($1::int, $2::text[], $3::text[], $4::int[], $5::int[], $6::float8[], $7::text[], $8::text[],
+from jobq.declare_kinds($1::bigint, $2::text[], $3::text[], $4::int[], $5::int[], $6::float8[], $7::text[], $8::text[],
   $9::text[], $10::text) d

@@ -7,7 +7,7 @@ with mine as materialized (
       select l.id from jobq.lane l join jobq.queue q on q.id = l.queue_id
       where w.queues is null or q.name = any (w.queues)) as lanes
   from jobq.worker w
-  where w.id = $1::int
+  where w.id = $1::bigint
 )
 select not exists (
     select from mine, unnest(mine.lanes) lane

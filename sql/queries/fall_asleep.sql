@@ -14,6 +14,6 @@
 --
 -- $1 worker  $2 lane[]
 insert into jobq.sleeper (worker_id, lane_id)
-select $1::int, lane from unnest($2::int[]) lane
+select $1::bigint, lane from unnest($2::int[]) lane
 order by lane
 on conflict do nothing

@@ -6,5 +6,5 @@
 update jobq.worker
 set seen_at = now(), processed = $2::bigint, succeeded = $3::bigint, failed = $4::bigint, running = $5::int,
   rss_kb = $6::bigint
-where id = $1::int and state = 'running'
+where id = $1::bigint and state = 'running'
 returning array(select job_id from jobq.cancel_request order by job_id) as cancelled

@@ -6,5 +6,5 @@ select l.id as lane_id, q.name as queue
 from jobq.worker w
 join jobq.queue q on w.queues is null or q.name = any (w.queues)
 join jobq.lane l on l.queue_id = q.id and (l.kind_id = 0 or l.kind_id = any (w.kinds))
-where w.id = $1::int
+where w.id = $1::bigint
 order by l.id

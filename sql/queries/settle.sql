@@ -5,5 +5,5 @@
 -- Answers (seq, slot) of what was not settled now, because it was before or is no longer the worker's.
 -- Locks the leases, in order of their numbers.
 select r.refused_seq as seq, r.refused_slot as slot
-from jobq.settle($1::int, $2::bigint[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
+from jobq.settle($1::bigint, $2::bigint[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
   $8::text[]::json[]) r

@@ -2,6 +2,6 @@
 --
 -- $1 worker
 with awake as (
-  delete from jobq.sleeper where worker_id = $1::int
+  delete from jobq.sleeper where worker_id = $1::bigint
 )
-update jobq.worker set state = 'stopped', running = 0, seen_at = now() where id = $1::int and state = 'running'
+update jobq.worker set state = 'stopped', running = 0, seen_at = now() where id = $1::bigint and state = 'running'

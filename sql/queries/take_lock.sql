@@ -2,4 +2,4 @@
 --
 -- $1 worker
 -- Answers whether it is held now. False: a session before ours has not ended yet, or recovery is just looking.
-select pg_catalog.pg_try_advisory_lock(1785687409, $1::int) as held
+select pg_catalog.pg_try_advisory_lock($1::bigint) as held

@@ -4,9 +4,10 @@
 select w.id,
   exists (
     select from pg_locks k
-    where k.locktype = 'advisory' and k.classid = 1785687409 and k.objid = w.id::oid and k.objsubid = 2 and k.granted
+    where k.locktype = 'advisory' and k.objsubid = 1 and k.granted
+      and (k.classid::bigint << 32 | k.objid::bigint) = w.id
       and k.database = (select d.oid from pg_database d where d.datname = current_database())
   ) as held
 from jobq.worker w
 where w.state = 'running'
-order by w.id
+order by w.started_at
