@@ -1,0 +1,103 @@
+---@meta jobq
+error("meta files are read by editors, never loaded")
+
+--- What handlers may call: `local jobq = require "jobq"`. Functions marked @async suspend the job that
+--- calls them, not the process; they can only be called inside `run`.
+---@class jobq
+---@field compress jobq.compress
+---@field fs jobq.fs
+---@field json jobq.json
+---@field smtp jobq.smtp
+local jobq = {}
+
+--- A handler file returns one of these (kind `email.send` is the key `send` of `handlers/email.lua`),
+--- or a single handler, whose kind is the name of the file.
+---@alias jobq.Family table<string, jobq.Handler>
+
+---@class jobq.Handler
+---@field run fun(job: jobq.Job): any nothing or `true`: completed; a verdict; `nil, message`: failed
+---@field summary? string for people: help, lists, the dashboard
+---@field queue? string default "default"
+---@field priority? integer 0 to 9, lower runs sooner; default 5
+---@field timeout? number seconds that a run may take, default 60
+---@field max_attempts? integer default 3
+---@field retry_delay? number|fun(attempt: integer): number seconds; default 2 ^ attempt, at most 1 hour
+---@field memory? integer|string bytes of Lua memory that a run may hold, e.g. "128M"; default 64M
+---@field args? table<string, string|jobq.Field> from argument to type; others are refused
+
+--- A type is one of string, integer, number, boolean, object, array, any, email, url, uuid, timestamp,
+--- duration; "email[]" is an array of them, "email?" may be left out.
+---@class jobq.Field
+---@field [1] string the type
+---@field min? number the least value, or length
+---@field max? number the greatest value, or length
+---@field enum? any[] the only values
+---@field default? any when it is left out
+---@field fields? table<string, string|jobq.Field> of an object
+---@field items? string|jobq.Field of an array
+---@field extra? boolean an object may have further fields
+---@field secret? boolean its value is never shown
+---@field summary? string for people
+
+---@class jobq.Job
+---@field id integer
+---@field kind string
+---@field queue string
+---@field priority integer
+---@field args table<string, any> as the handler's `args` describes them
+---@field attempt integer 1 on the first run
+---@field max_attempts integer
+---@field created_at number Unix seconds
+---@field run_at number Unix seconds: when it was due
+---@field tags string[]
+---@field idempotency_key string the same for all attempts of a job, and no other job's
+---@field log jobq.Log
+
+--- Lines that stay with the job: `jobq job ID --log`. At most 1,000 a run.
+---@class jobq.Log
+---@field debug fun(self: jobq.Log, message: string, fields?: table)
+---@field info fun(self: jobq.Log, message: string, fields?: table)
+---@field warn fun(self: jobq.Log, message: string, fields?: table)
+---@field error fun(self: jobq.Log, message: string, fields?: table)
+
+--- How a job ended, other than by returning nothing or raising. Return it from `run`.
+---@class jobq.Verdict
+
+--- Lets other jobs run for so long.
+---@async
+---@param seconds number not negative; 0 only gives way
+function jobq.sleep(seconds) end
+
+--- Completed, with a result that the job keeps.
+---@param result any what has a JSON
+---@return jobq.Verdict
+---@nodiscard
+function jobq.done(result) end
+
+--- Failed; the next attempt, if one is left, comes after `seconds` rather than the usual delay.
+---@param why string
+---@param seconds? number
+---@return jobq.Verdict
+---@nodiscard
+function jobq.retry(why, seconds) end
+
+--- Not yet: runs again later. That is no attempt.
+---@param seconds number
+---@return jobq.Verdict
+---@nodiscard
+function jobq.snooze(seconds) end
+
+--- Failed for good: another attempt could not help.
+---@param why string
+---@return jobq.Verdict
+---@nodiscard
+function jobq.discard(why) end
+
+--- A setting, from `--set NAME=VALUE`, the config file or the environment (`smtp.host` is
+--- JOBQ_SMTP_HOST). Raises when it is not there and no default is given.
+---@param name string
+---@param default? any
+---@return any # text, or the default
+function jobq.config(name, default) end
+
+return jobq

@@ -1,0 +1,49 @@
+---@meta jobq.smtp
+error("meta files are read by editors, never loaded")
+
+--- Mail. What is not given comes from the settings smtp.host, smtp.port, smtp.from, smtp.tls,
+--- smtp.username, smtp.password, smtp.ca_file and smtp.timeout.
+---@class jobq.smtp
+local smtp = {}
+
+---@class jobq.smtp.Mail
+---@field to string|string[] "ann@example.org" or "Ann <ann@example.org>"
+---@field from? string
+---@field subject? string
+---@field text? string this, or html, or both
+---@field html? string
+---@field headers? table<string, string> further ones
+---@field message_id? string "<id@domain>"; default a new one each time
+---@field host? string default "127.0.0.1"
+---@field port? integer default 25
+---@field tls? "none"|"starttls"|"tls" default "none"
+---@field username? string
+---@field password? string
+---@field ca_file? string certificates to trust; default the system's
+---@field timeout? integer seconds for all of it, default 60
+
+---@class jobq.smtp.Sent
+---@field id string the Message-ID
+---@field reply string the server's last answer
+
+--- Sends one mail and waits for the server's verdict. If one recipient is refused, nobody gets it.
+---@async
+---@param mail jobq.smtp.Mail
+---@return jobq.smtp.Sent?
+---@return string? message
+---@return string? code "smtp_550" as the server said; "bad_address", "bad_header", "connect", "tls", "login", "timeout", "closed"
+function smtp.send(mail) end
+
+--- A Message-ID that all attempts of a job share, so that the receiver can drop a second copy.
+---@param job jobq.Job
+---@return string
+---@nodiscard
+function smtp.message_id(job) end
+
+--- True when another attempt cannot help: the server said no for good, or the mail itself is wrong.
+---@param code? string
+---@return boolean
+---@nodiscard
+function smtp.is_permanent(code) end
+
+return smtp

@@ -1,0 +1,59 @@
+/*
+ * smtp_dialog.h - the dialogue that hands a mail over, once the session is open. Moves no bytes
+ * itself: what arrives goes in, what is to be sent is in `out`.
+ *
+ *   MAIL -> RCPT (each) -> DATA -> TEXT -> SENT       or from anywhere: REFUSED
+ */
+#ifndef BINDINGS_SMTP_DIALOG_H
+#define BINDINGS_SMTP_DIALOG_H
+
+#include <stdbool.h>
+
+#include "core/base/buffer.h"
+#include "core/base/slice.h"
+
+enum smtp_state {
+    SMTP_MAIL,
+    SMTP_RCPT,
+    SMTP_DATA,
+    SMTP_TEXT,
+    SMTP_SENT,
+    SMTP_REFUSED,
+};
+
+/* The last whole answer of the server. */
+struct smtp_reply {
+    int code;           /* 250; 0 while there was none, or it was no answer at all */
+    struct buffer text; /* its lines, code included, joined with blanks */
+    int lines;
+    bool more; /* a further line of it must follow */
+};
+
+struct smtp_dialog {
+    enum smtp_state state;
+    char *from; /* owned, as is each of to; plain addresses */
+    char **to;
+    size_t nto;
+    size_t next;           /* the recipient asked about, or the next one */
+    struct buffer message; /* header and body */
+    bool utf8;             /* an address needs SMTPUTF8 */
+    struct buffer out;     /* what is to be sent; the caller shifts it */
+    struct buffer in;
+    struct smtp_reply reply;
+};
+
+/* Puts the first command into out. Fill in from, to, nto, message and utf8 before. */
+void smtp_dialog_start(struct smtp_dialog *d);
+
+/* Takes what the server sent. Look at state afterwards: SENT and REFUSED are its last. */
+void smtp_dialog_read(struct smtp_dialog *d, struct slice bytes);
+
+void smtp_dialog_fini(struct smtp_dialog *d);
+
+/* One line of an answer, its end included or not; true when the answer is whole. */
+bool smtp_reply_add(struct smtp_reply *r, struct slice line);
+
+/* The recipient that was refused, or NULL. Borrowed. */
+const char *smtp_dialog_recipient(const struct smtp_dialog *d);
+
+#endif
