@@ -25,6 +25,9 @@
 /* A database that stays away is mentioned so often. */
 #define MENTION_MS 60000u
 
+/* Bytes of a load error that others get to see. */
+#define LONGEST_REPORT 2000
+
 static void open_parts(struct engine *e, const char *conninfo);
 static void close_parts(struct engine *e);
 static void on_signal(uv_signal_t *signal, int signum);
@@ -330,6 +333,30 @@ static const struct settler_events settler_events = {on_returned, on_flushed};
 
 /* ---- pool ---- */
 
+static void on_reported(void *arg, const struct db_reply *reply)
+{
+    (void)arg;
+    if (reply->error != NULL) {
+        log_warn("cannot report a reload", LOG_TEXT("error", db_message(reply->error)));
+    }
+}
+
+/* What `jobq workers` shows. message is empty when all is well. */
+static void report_load(struct engine *e, struct slice message)
+{
+    struct db_params params = {0};
+    struct buffer text = {0};
+
+    text_add_clean(&text, message, LONGEST_REPORT);
+    db_add_int8(&params, registration_worker_id(e->registration));
+    db_add_text(&params, buffer_slice(&text));
+    if (link_query(e->upkeep, SQL_REPORT_LOAD, &params, on_reported, NULL) < 0) {
+        log_debug("cannot report a reload now");
+    }
+    db_params_fini(&params);
+    buffer_fini(&text);
+}
+
 static void on_loaded(void *owner, const struct kind_list *kinds, unsigned generation)
 {
     struct engine *e = owner;
@@ -340,6 +367,7 @@ static void on_loaded(void *owner, const struct kind_list *kinds, unsigned gener
     kind_list_filter(e->kinds, e->config->kinds);
     if (generation > 1) {
         log_info("reloaded", LOG_INT("generation", generation), LOG_INT("kinds", e->kinds->count));
+        report_load(e, slice_of(""));
     }
     if (e->kinds->count == 0 && generation == 1) {
         (void)fprintf(stderr,
@@ -367,6 +395,7 @@ static void on_load_failed(void *owner, struct slice message, unsigned serving)
         log_error("reload failed",
                   LOG_SLICE("error", message),
                   LOG_INT("generation_kept", serving));
+        report_load(e, message);
     }
 }
 

@@ -12,7 +12,7 @@
 -- its lease when the worker dies has used up an attempt. The worker runs few suspects at a time, best one.
 create function jobq.recover(dead_after interval default '5 minutes', missing bigint[] default '{}')
 returns table (worker_id bigint, jobs bigint)
-language plpgsql as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   dead bigint;
