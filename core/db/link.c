@@ -178,7 +178,10 @@ static void on_connected(uv_work_t *work, int status)
     }
 }
 
-/* A server that answers the ping but refused us will do so again, unless it was only full. */
+/*
+ * A server that answers the ping but refused us will do so again, unless it was only full, or came up
+ * between the two.
+ */
 static void connect_failed(struct link *l)
 {
     PQconninfoOption *parsed = PQconninfoParse(l->options.conninfo, NULL);
@@ -188,7 +191,8 @@ static void connect_failed(struct link *l)
     if (parsed == NULL && strpbrk(l->options.conninfo, "=:") != NULL) {
         failure = LINK_BAD_DSN;
     } else if (l->ping == PQPING_OK && strstr(why, "too many") == NULL &&
-               strstr(why, "connection slots") == NULL) {
+               strstr(why, "connection slots") == NULL &&
+               strstr(why, "the database system is") == NULL) {
         failure = LINK_REFUSED;
     }
     PQconninfoFree(parsed);

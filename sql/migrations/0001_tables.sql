@@ -115,7 +115,7 @@ alter table jobq.lease alter jobs set storage external, alter jobs set statistic
 -- Place 3: history ----------------------------------------------------------------------------------
 
 -- By status first: completed jobs are many and soon dull, they go by the day (cleanup). Failed and cancelled ones
--- are few and people come back to them: one plain table, kept longer, indexed as its readers like it.
+-- are few and people come back to them: kept longer, a table each, so that a list of either reads the index on id.
 create table jobq.finished (
   id           bigint not null,
   created_at   timestamptz not null,
@@ -138,9 +138,10 @@ create index finished_id on jobq.finished (id);        -- nearly ascending: the 
 create table jobq.finished_completed partition of jobq.finished for values in ('completed')
   partition by range (finished_at);
 create table jobq.finished_completed_default partition of jobq.finished_completed default;  -- settling never fails for want of a day
-create table jobq.finished_other partition of jobq.finished for values in ('failed', 'cancelled');
-create index finished_other_page on jobq.finished_other (status, id);
-create index finished_other_age on jobq.finished_other (finished_at);
+create table jobq.finished_failed partition of jobq.finished for values in ('failed');
+create table jobq.finished_cancelled partition of jobq.finished for values in ('cancelled');
+create index finished_failed_age on jobq.finished_failed (finished_at);
+create index finished_cancelled_age on jobq.finished_cancelled (finished_at);
 
 -- Attempts that did not end the job: its error trail. Only failures pay for it, and ready stays slim.
 create table jobq.attempt (

@@ -19,7 +19,7 @@ create function jobq.check_options(
   kind text, queue text, priority int, delay interval, run_at timestamptz, max_attempts int, timeout interval,
   unique_key text, unique_for interval, tags text[]
 ) returns boolean
-language plpgsql immutable as $$
+language plpgsql stable as $$
 declare
   wrong text;
   tag text;

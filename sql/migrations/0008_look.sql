@@ -1,8 +1,9 @@
 -- min_worker: 0.1.0
 -- look - all jobs as one relation with five statuses, one job by id, its attempts; workers; log lines.
 --
--- A branch for each status, as a constant: the planner drops those that a filter on status excludes, and a list of
--- failed jobs by id reads one index from its end. A filter on id is an index probe in ready, one in each partition, and
+-- A branch for each status, as a constant: the planner drops those that a filter on status excludes. All columns have
+-- the same types in each and only leases, which are few, are more than a plain table: so a list by id is read from the
+-- ends of the indexes on id, and stops at its limit (2 s otherwise, with a million jobs). A filter on id is an index probe in ready, one in each partition, and
 -- an unpacking of every lease: for one job ask jobq.find.
 create view jobq.job as
 select j.id, k.name as kind, q.name as queue, j.status, j.priority, j.attempt,
@@ -10,29 +11,29 @@ select j.id, k.name as kind, q.name as queue, j.status, j.priority, j.attempt,
   j.started_at, j.finished_at, j.worker_id, j.args, j.error, j.result,
   array(select jsonb_array_elements_text(j.meta -> 'tags')) as tags, j.meta
 from (
-  select r.id, r.lane_id, r.kind_id, 'pending' as status, r.priority, r.attempt, r.max_attempts, r.run_at,
-    r.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::int as worker_id, r.args,
+  select r.id, r.lane_id, r.kind_id, 'pending'::text as status, r.priority, r.attempt, r.max_attempts, r.run_at,
+    r.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::bigint as worker_id, r.args,
     null::text as error, null::json as result, r.meta
   from jobq.ready r
   union all
-  select j.id, j.lane_id, j.kind_id, 'processing', j.priority, (j.attempt + 1)::smallint, j.max_attempts, j.run_at,
-    j.created_at, l.claimed_at, null, l.worker_id, j.args, null, null, j.meta
+  select j.id, j.lane_id, j.kind_id, 'processing'::text, j.priority, (j.attempt + 1)::smallint, j.max_attempts, j.run_at,
+    j.created_at, l.claimed_at, null::timestamptz, l.worker_id, j.args, null::text, null::json, j.meta
   from jobq.lease l,
     unnest(l.jobs) with ordinality
       as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
   where j.slot <> all (l.done)
   union all
-  select f.id, f.lane_id, f.kind_id, 'completed', f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
+  select f.id, f.lane_id, f.kind_id, 'completed'::text, f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
     f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta
   from jobq.finished_completed f
   union all
-  select f.id, f.lane_id, f.kind_id, 'failed', f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
+  select f.id, f.lane_id, f.kind_id, 'failed'::text, f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
     f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta
-  from jobq.finished_other f where f.status = 'failed'
+  from jobq.finished_failed f
   union all
-  select f.id, f.lane_id, f.kind_id, 'cancelled', f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
+  select f.id, f.lane_id, f.kind_id, 'cancelled'::text, f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
     f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta
-  from jobq.finished_other f where f.status = 'cancelled'
+  from jobq.finished_cancelled f
 ) j
 join jobq.lane l on l.id = j.lane_id
 join jobq.queue q on q.id = l.queue_id

@@ -44,21 +44,31 @@ begin
 end $$;
 comment on function jobq.make_days is 'Makes the daily partitions of today and some days ahead; how many were new.';
 
--- Failed and cancelled jobs past their time, oldest first; call until it returns 0, a transaction each.
+-- Failed and cancelled jobs past their time, oldest first; call until it returns 0, a transaction each. One that
+-- somebody is just retrying is passed over.
 create function jobq.forget(keep interval default '90 days', at_most int default 5000) returns int
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  forgotten int;
+  failed int;
+  cancelled int;
 begin
-  delete from jobq.finished_other
+  delete from jobq.finished_failed
   where ctid = any (array(
-    select f.ctid from jobq.finished_other f
+    select f.ctid from jobq.finished_failed f
     where f.finished_at < now() - keep
     order by f.finished_at
     limit at_most
-    for update skip locked));                          -- somebody retries it
-  get diagnostics forgotten = row_count;
-  return forgotten;
+    for update skip locked));
+  get diagnostics failed = row_count;
+  delete from jobq.finished_cancelled
+  where ctid = any (array(
+    select f.ctid from jobq.finished_cancelled f
+    where f.finished_at < now() - keep
+    order by f.finished_at
+    limit at_most - failed
+    for update skip locked));
+  get diagnostics cancelled = row_count;
+  return failed + cancelled;
 end $$;
 comment on function jobq.forget is 'Deletes old failed and cancelled jobs in batches; returns how many.';
 

@@ -3,7 +3,7 @@
 --
 --   jobq_producer   only enqueues
 --   jobq_worker     runs jobs
---   jobq_admin      looks, cancels, retries, cleans up
+--   jobq_admin      looks, enqueues, cancels, retries, cleans up, recovers, has handlers loaded again
 --   jobq_reader     looks
 --
 -- Roles belong to the whole cluster and making them is a right of its own. Without it the schema works for its owner.

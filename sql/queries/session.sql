@@ -9,6 +9,7 @@ select
   set_config('enable_bitmapscan', 'off', false),
   set_config('jit', 'off', false),
   set_config('plan_cache_mode', 'force_generic_plan', false),
+  set_config('default_transaction_isolation', 'read committed', false), -- the protocol is right in no other
   set_config('search_path', 'pg_catalog, pg_temp', false),
   set_config('lock_timeout', '10s', false),
   set_config('statement_timeout', '50s', false),
@@ -16,4 +17,5 @@ select
   set_config('tcp_keepalives_idle', '5', false),
   set_config('tcp_keepalives_interval', '2', false),
   set_config('tcp_keepalives_count', '4', false),
-  set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, false)
+  set_config('synchronous_commit',
+    case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, false)
