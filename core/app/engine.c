@@ -160,6 +160,7 @@ static void on_upkeep_down(void *owner, const char *why)
     struct engine *e = owner;
 
     log_debug("upkeep connection lost", LOG_TEXT("error", why));
+    registration_down(e->registration);
     claimer_upkeep_down(e->claimer);
     ending_advance(e);
 }

@@ -6,8 +6,9 @@
 #ifndef CORE_BASE_DEFECT_H
 #define CORE_BASE_DEFECT_H
 
-#ifdef JOBQ_DEFECTS
 #include <stdbool.h>
+
+#ifdef JOBQ_DEFECTS
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,11 @@ static inline bool has_defect(const char *name)
     return chosen != NULL && strcmp(chosen, name) == 0;
 }
 #else
-#define has_defect(name) false
+static inline bool has_defect(const char *name)
+{
+    (void)name;
+    return false;
+}
 #endif
 
 #endif

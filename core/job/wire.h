@@ -32,7 +32,7 @@ enum wire_type {
 
 /* The first frame: all that an executor needs to know. */
 struct wire_config {
-    uint64_t worker_id;
+    int64_t worker_id;
     uint8_t log_level;     /* enum log_level: what goes to stderr */
     uint8_t log_format;    /* enum log_format */
     int64_t job_memory;    /* bytes of Lua memory a run may hold, unless its kind says otherwise */

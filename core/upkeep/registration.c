@@ -28,6 +28,7 @@ struct registration {
     const struct registration_events *events;
     void *owner;
     int64_t worker_id;
+    bool welcome; /* the database of this connection was found to fit */
     bool locked;
     bool again; /* something changed while a chain was under way */
     struct kind_list *kinds;
@@ -78,12 +79,18 @@ void registration_set_kinds(struct registration *r, struct kind_list *kinds, uns
     advance(r);
 }
 
+/* A step may be under way already: handlers that load while the connection comes up start one. */
 void registration_up(struct registration *r)
 {
-    r->step = STEP_IDLE;
+    r->welcome = true;
     r->locked = false;
     r->again = true;
     advance(r);
+}
+
+void registration_down(struct registration *r)
+{
+    r->welcome = false;
 }
 
 void registration_refresh(struct registration *r)
@@ -114,7 +121,8 @@ void registration_close(struct registration *r)
 /* What is due next, decided from what is there. */
 static void advance(struct registration *r)
 {
-    if (!r->again || r->step != STEP_IDLE || r->kinds == NULL || !link_is_up(r->upkeep)) {
+    if (!r->again || !r->welcome || r->step != STEP_IDLE || r->kinds == NULL ||
+        !link_is_up(r->upkeep)) {
         return;
     }
     if (r->worker_id == 0) {
@@ -138,10 +146,10 @@ static void send_step(struct registration *r,
 /* True when the chain may go on with this reply. */
 static bool may_go_on(struct registration *r, const struct db_reply *reply)
 {
+    r->step = STEP_IDLE;
     if (reply->lost) {
         return false; /* registration_up() starts again */
     }
-    r->step = STEP_IDLE;
     if (reply->error != NULL) {
         r->again = true;
         r->events->refused(r->owner, db_sqlstate(reply->error), db_message(reply->error));

@@ -41,8 +41,11 @@ struct registration *registration_open(uv_loop_t *loop,
 /* What the worker runs from now on; ids are filled in. kinds is borrowed until the next call. */
 void registration_set_kinds(struct registration *r, struct kind_list *kinds, unsigned generation);
 
-/* The upkeep connection is up: (re)takes the lock. */
+/* The upkeep connection is up and its database fits: (re)takes the lock. */
 void registration_up(struct registration *r);
+
+/* The upkeep connection is gone. */
+void registration_down(struct registration *r);
 
 /* Lanes may have changed: asks for them again. */
 void registration_refresh(struct registration *r);
