@@ -1,0 +1,17 @@
+/*
+ * admin_host.h - what the admin command asks the machine, and the standard library cannot tell.
+ *
+ *   host.is_tty(fd)         -> boolean
+ *   host.columns()          -> how wide the terminal on stdout is; nil if there is none
+ *   host.width(code_point)  -> columns that it takes: 0, 1 or 2
+ *   host.list(folder)       -> names in it | nil, message
+ *   host.version            -> "0.1.0"
+ */
+#ifndef BINDINGS_ADMIN_HOST_H
+#define BINDINGS_ADMIN_HOST_H
+
+#include <lua.h>
+
+int luaopen_jobq_host(lua_State *L);
+
+#endif

@@ -1,0 +1,189 @@
+--- From the command line to a command and an exit status. All messages leave through here.
+local failure = require "_failure"
+local help = require "_help"
+local host = require "jobq.host"
+local json = require "_json"
+local near = require "_near"
+local options = require "_options"
+local session = require "_session"
+local text = require "_text"
+
+local M = {}
+
+local GLOBAL_OPTIONS = {
+  { "--dsn DSN", "the database, as a URI or as keywords" },
+  { "--embedded[=DIR]", "a private postgres, by default in .jobq/pg" },
+  { "--json", "for programs: results and errors as JSON" },
+  { "--version", "the version of this program" },
+  { "--help", "also -h, after any command" },
+}
+
+local function say(message)
+  io.stderr:write("jobq: ", message, "\n")
+end
+
+--- The names of all commands, sorted.
+local function command_names(scripts)
+  local names = {}
+  for _, file in ipairs(assert(host.list(scripts))) do
+    local name = file:match "^(%l[%w%-]*)%.lua$"
+    if name and name ~= "main" then
+      table.insert(names, name)
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function load_command(scripts, name)
+  local names = command_names(scripts)
+  for _, known in ipairs(names) do
+    if known == name then
+      return dofile(("%s/%s.lua"):format(scripts, name))
+    end
+  end
+  failure.raise("usage", ("unknown command '%s'"):format(text.clean(name)),
+    near.hint(name, names) or "jobq help lists the commands")
+end
+
+local function all_options(command)
+  local rows = {}
+  for _, list in ipairs { command.options or {}, GLOBAL_OPTIONS } do
+    table.move(list, 1, #list, #rows + 1, rows)
+  end
+  return rows
+end
+
+local Context = {}
+Context.__index = Context
+
+--- What a command gets: options, arguments, db (a session), json (wanted?), say, print.
+local function new_context(scripts, name, command, values, plain)
+  return setmetatable({
+    options = values,
+    arguments = options.bind(command.arguments or {}, plain, "jobq help " .. name),
+    db = session.new(values, command, say),
+    json = values.json,
+    say = say,
+    scripts = scripts,
+  }, Context)
+end
+
+--- The result as JSON.
+function Context.print_json(_, value)
+  io.write(json.encode(value), "\n")
+end
+
+--- Several as { "items": [...], "next": "" }; next is what `--next` takes for more.
+function Context:print_items(items, next_page)
+  self:print_json(json.object { { "items", items }, { "next", next_page or "" } })
+end
+
+--- A line for people.
+function Context.print(_, ...)
+  io.write(..., "\n")
+end
+
+--- Commands and their help, for the command `help`.
+function Context:help_of_program()
+  return help.of_program(command_names(self.scripts), function(name)
+    return load_command(self.scripts, name)
+  end, GLOBAL_OPTIONS)
+end
+
+function Context:help_of_command(name)
+  return help.of_command(name, load_command(self.scripts, name), GLOBAL_OPTIONS)
+end
+
+local function run_command(scripts, name, words, at, values)
+  local command = load_command(scripts, name)
+  local more, plain = options.scan(all_options(command), words, at)
+  for key, value in pairs(more) do
+    values[key] = value
+  end
+  if values.help then
+    io.write(help.of_command(name, command, GLOBAL_OPTIONS))
+    return 0
+  end
+  local context = new_context(scripts, name, command, values, plain)
+  local function run()
+    return command.run(context)
+  end
+  local done, result = xpcall(run, M.explain)
+  context.db:close()
+  if not done then
+    error(result, 0)
+  end
+  return result or 0
+end
+
+-- An expected failure as it is; anything else with its traceback, which only JOBQ_DEBUG shows.
+function M.explain(value)
+  if failure.is(value) then
+    return value
+  end
+  return { internal = tostring(value), traceback = debug.traceback(nil, 2) }
+end
+
+local function tell(value, as_json)
+  if not failure.is(value) then
+    value = type(value) == "table" and value or { internal = tostring(value) }
+    if os.getenv "JOBQ_DEBUG" and value.traceback then
+      io.stderr:write(value.internal, "\n", value.traceback, "\n")
+    end
+    value = {
+      code = "failed", message = "internal error: " .. text.clean(value.internal),
+      hint = "this is a bug in jobq; JOBQ_DEBUG=1 shows where",
+    }
+  end
+  local hint = value.hint ~= "" and value.hint or nil
+  if as_json then
+    io.stderr:write(json.encode(json.object { { "error", json.object {
+      { "code", value.code }, { "message", value.message }, { "hint", hint },
+    } } }), "\n")
+    return failure.EXIT[value.code]
+  end
+  say(value.message)
+  if hint then
+    io.stderr:write("hint: ", hint, "\n")
+  end
+  return failure.EXIT[value.code]
+end
+
+local function dispatch(words, scripts)
+  local values, plain, at = options.scan(GLOBAL_OPTIONS, words, 1, true)
+  if values.version then
+    io.write("jobq ", host.version, "\n")
+    return 0
+  elseif plain[1] then
+    return run_command(scripts, plain[1], words, at, values)
+  elseif values.help then
+    return run_command(scripts, "help", words, at, {})
+  end
+  failure.raise("usage", "a command is missing", "jobq help lists the commands")
+end
+
+local function wants_json(words)
+  for _, word in ipairs(words) do
+    if word == "--json" then
+      return true
+    end
+  end
+  return false
+end
+
+---@return integer exit status
+function M.main(words, scripts)
+  local as_json = wants_json(words)
+  local function run()
+    return dispatch(words, scripts)
+  end
+  local done, result = xpcall(run, M.explain)
+  io.stdout:flush()
+  if not done then
+    return tell(result, as_json)
+  end
+  return result
+end
+
+return M

@@ -1,0 +1,77 @@
+--- jobq enqueue KIND [JSON|-]
+local codec = require "jobq.json"
+local failure = require "_failure"
+local json = require "_json"
+local text = require "_text"
+
+-- The decoder names line and column; a shell's quoting is the usual cause.
+local function read_args(given)
+  local body = given or "{}"
+  local label = "JSON"
+  if body == "-" then
+    body, label = io.read "a", "stdin"
+  end
+  local value, message = codec.decode(body)
+  if value == nil and message then
+    failure.raise("usage", ("%s: %s"):format(label, text.clean(message)),
+      label == "JSON" and "put the JSON in single quotes: '{\"to\": [\"ann@example.org\"]}'" or nil)
+  end
+  return body
+end
+
+local SQL = [[
+select jobq.enqueue(
+  kind => $1::text, args => $2::jsonb, queue => $3::text, priority => $4::int,
+  run_at => $5::timestamptz, delay => make_interval(secs => $6::float8),
+  max_attempts => $7::int, timeout => make_interval(secs => $8::float8),
+  unique_key => $9::text, tags => $10::text[]) as id]]
+
+-- A time that PostgreSQL cannot read is a wrong value, told before anything is tried.
+local function check_time(context, at)
+  local rows, message = context.db:try("select $1::timestamptz", at)
+  if at and not rows then
+    failure.raise("usage", ("--at: %s"):format(text.clean(message)),
+      "write 2030-12-24T08:00:00Z, or --delay 10m")
+  end
+end
+
+return {
+  summary = "add a job",
+  role = "jobq_producer",
+  creates = true,
+  arguments = {
+    { "KIND", "what is to be done, e.g. email.send" },
+    { "[JSON]", "its arguments; - reads them from stdin; {} by default" },
+  },
+  options = {
+    { "--queue Q", "instead of the kind's own queue" },
+    { "--priority N", "0 (soonest) to 9", type = "integer", min = 0, max = 9 },
+    { "--delay T", "not before that long from now, e.g. 10m", type = "duration" },
+    { "--at TIME", "not before that time, e.g. 2030-12-24T08:00:00Z" },
+    { "--tag TAG", "a label; may be repeated", many = true },
+    { "--unique KEY", "at most one waiting or running job of this kind has it" },
+    { "--timeout T", "a run is stopped after that long", type = "duration" },
+    { "--max-attempts N", "1 to 1000", type = "integer", min = 1, max = 1000 },
+  },
+  examples = {
+    { [[enqueue email.send '{"to": ["ann@example.org"], "subject": "hi"}']] },
+    { "enqueue report.daily --delay 10m --tag night" },
+    { "enqueue file.compress - < args.json", "arguments from a file" },
+  },
+
+  run = function(context)
+    local given, options = context.arguments, context.options
+    local args = read_args(given.json)
+    if options.at then
+      context.db:query "select"
+      check_time(context, options.at)
+    end
+    local row = context.db:row(SQL, given.kind, args, options.queue, options.priority, options.at,
+      options.delay, options.max_attempts, options.timeout, options.unique, options.tag)
+    if context.json then
+      context:print_json(json.object { { "id", tostring(row.id) } })
+    else
+      context:print(tostring(row.id))
+    end
+  end,
+}

@@ -1,0 +1,8 @@
+--- The jobq command: `jobq [options] COMMAND ...`. The program hands over the folder of this file.
+--
+-- A command is a file of this folder that returns a table: summary, arguments, options, examples,
+-- role (that may run it) and run(context). To add one, copy cancel.lua. Names that start with '_'
+-- are not commands but what commands share.
+local scripts = ...
+
+return require("_program").main(arg, scripts)
