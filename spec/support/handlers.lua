@@ -18,6 +18,7 @@ end
 local function new(texts)
   local template = ("/tmp/jobq-handlers-%d-XXXXXX"):format(uv.os_getpid())
   local path = assert(uv.fs_mkdtemp(template)) .. "/"
+  assert(uv.fs_chmod(path, 493)) -- 755: the user of a private postgres may have to pass
   local self = setmetatable({ path = path }, Folder)
   table.insert(made, path)
   for name, text in pairs(texts or {}) do

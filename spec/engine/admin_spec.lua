@@ -1,0 +1,376 @@
+local uv = require "luv"
+local engine = require "support.engine"
+local samples = require "support.samples"
+
+local BROKEN = [[
+return {
+  max_attempts = 1,
+  run = function(job)
+    job.log:info("about to fail", { to = "ann", n = 3 })
+    local order = {}
+    return order.customer.name
+  end,
+}
+]]
+
+local IS_TIME = "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d+Z$"
+
+describe("jobq", function()
+  local db
+
+  before_each(function()
+    db = engine.database()
+  end)
+
+  local function jobq(command, options)
+    return engine.jobq(db, command, options)
+  end
+
+  -- Runs it and wants it to succeed without a word on stderr.
+  local function ok(command, options)
+    local answer = jobq(command, options)
+    assert.same({ 0, "" }, { answer.status, answer.err })
+    return answer
+  end
+
+  describe("enqueue", function()
+    it("prints the id, and takes every option", function()
+      local id = ok { "enqueue", "email.send", '{"to": "ann"}', "--queue", "bulk",
+        "--priority=2", "--delay", "10m", "--tag", "a b", "--tag=c", "--unique", "k",
+        "--timeout", "90s", "--max-attempts", "4" }.out
+      local job = db:job(tonumber(id))
+      assert.same({ "email.send", "bulk", 2, 4, { "a b", "c" } },
+        { job.kind, job.queue, job.priority, job.max_attempts, job.tags })
+      assert.is_true(db:value("select run_at > now() + interval '9 minutes' and " ..
+        "(meta ->> 'timeout')::float8 = 90 from jobq.find($1::bigint)", id))
+    end)
+
+    it("reads arguments from stdin, and ids are texts in JSON", function()
+      local answer = ok("enqueue a - --json", { stdin = '{"n": 9223372036854775807}' })
+      assert.equal("1", answer.json.id)
+      assert.equal('{"n": 9223372036854775807}', db:job(1).args)
+    end)
+
+    it("takes a point in time", function()
+      ok "enqueue a --at 2042-02-03T04:05:06Z"
+      assert.equal("2042-02-03T04:05:06.000000Z", ok("job 1 --json").json.run_at)
+    end)
+
+    it("says which job holds a unique key already", function()
+      ok "enqueue a --unique k"
+      local answer = jobq "enqueue a --unique k"
+      assert.same({ 0, "1" }, { answer.status, answer.out })
+      assert.match("job 1 already holds", answer.err)
+    end)
+
+    for words, expected in pairs {
+      ["enqueue"] = "KIND is missing",
+      ["enqueue a {to:1}"] = "JSON: .*line 1, column 2",
+      ["enqueue a [1]"] = "expected a JSON object",
+      ["enqueue a --priority 12"] = "'12' is not an integer from 0 to 9",
+      ["enqueue a --delay soon"] = "'soon' is not a duration",
+      ["enqueue a --at whenever"] = "%-%-at: .*\"whenever\"",
+      ["enqueue a --prioritty 3"] = "did you mean '%-%-priority'%?",
+      ["enqueue a {} {}"] = "unexpected argument",
+    } do
+      it("refuses: " .. words, function()
+        local answer = jobq(words)
+        assert.equal(2, answer.status)
+        assert.equal("", answer.out)
+        assert.match(expected, answer.err)
+        assert.equal(0, db:value "select count(*) from jobq.ready")
+      end)
+    end
+  end)
+
+  describe("jobs", function()
+    before_each(function()
+      for _, kind in ipairs { "email.send", "email.digest", "file_x.a", "fileyx.a" } do
+        db:enqueue { kind, queue = kind:match "^%a+", tags = { kind } }
+      end
+      db:query "select jobq.cancel(2)"
+    end)
+
+    local function kinds(command)
+      local list = {}
+      for _, item in ipairs(ok(command .. " --json").json.items) do
+        table.insert(list, item.kind)
+      end
+      return list
+    end
+
+    it("lists the newest first, as a table", function()
+      local lines = {}
+      for line in (ok("jobs").out .. "\n"):gmatch "(.-)\n" do
+        table.insert(lines, line)
+      end
+      assert.match("^id%s+kind%s+status%s+attempt%s+queue%s+when$", lines[1])
+      assert.match("^ 4%s+fileyx.a%s+pending%s+0/3%s+fileyx%s+due", lines[2])
+      assert.match("^ 2%s+email.digest%s+cancelled%s+0/3%s+email", lines[4])
+    end)
+
+    it("filters", function()
+      assert.same({ "email.digest", "email.send" }, kinds "jobs --kind email.*")
+      assert.same({ "file_x.a" }, kinds "jobs --kind file_*")
+      assert.same({ "email.digest" }, kinds "jobs --status cancelled")
+      assert.same({ "fileyx.a" }, kinds "jobs --queue fileyx")
+      assert.same({ "email.send" }, kinds "jobs --tag email.send")
+      assert.same({}, kinds "jobs --kind a'b%")
+    end)
+
+    it("pages", function()
+      local page = ok("jobs --limit 3 --json").json
+      assert.same({ 3, "2" }, { #page.items, page.next })
+      page = ok("jobs --limit 3 --json --next 2").json
+      assert.same({ 1, "" }, { #page.items, page.next })
+    end)
+
+    it("says so when there are none", function()
+      local answer = jobq "jobs --status failed"
+      assert.same({ 0, "", "jobq: no jobs" }, { answer.status, answer.out, answer.err })
+    end)
+  end)
+
+  describe("job", function()
+    it("tells all of a failed job", function()
+      local w = engine.worker(db, { ["broken.lua"] = BROKEN }, { executors = 1 })
+      db:wait_for(db:enqueue { "broken", args = '{"x": 1.50}' }, "failed")
+      assert.equal(0, w:stop())
+
+      local page = jobq("job 1").out
+      assert.match("^job 1  broken  failed  attempt 1 of 1\n", page)
+      assert.match('\nargs     {"x": 1.50}\n', page)
+      assert.match("\nerror    .-broken.lua:6: attempt to index a nil value", page)
+      assert.match("info   about to fail", page)
+      local traceback = ok("job 1 --traceback").out
+      assert.match("broken.lua:6: attempt to index", traceback)
+      assert.match("\n  %S*broken.lua:6  in", traceback)
+      assert.match("about to fail", ok("job 1 --log").out)
+      assert.equal('{"x": 1.50}', ok("job 1 --args").out)
+
+      local job = ok("job 1 --json").json
+      assert.same({ "1", "failed", 1 }, { job.id, job.status, #job.attempts })
+      assert.equal(w.ready.worker_id, job.worker_id)
+      assert.match(IS_TIME, job.finished_at)
+      assert.match("stack traceback:", job.error)
+      assert.equal("about to fail", job.log[1].message)
+      assert.equal("ann", job.log[1].fields.to)
+    end)
+
+    it("that does not exist exits 3", function()
+      local answer = jobq "job 999"
+      assert.same({ 3, "" }, { answer.status, answer.out })
+      assert.match("^jobq: job 999 does not exist\nhint: ", answer.err)
+      answer = jobq "job 999 --json"
+      assert.equal(3, answer.status)
+      assert.same({ "not_found", "job 999 does not exist" },
+        { answer.error.code, answer.error.message })
+    end)
+
+    it("shows what a terminal would obey instead of sending it there", function()
+      db:enqueue { "evil\27[2J", args = '{"text": "\\u001b[2J\\u009b2J"}', queue = "a\nb" }
+      for _, command in ipairs { "job 1", "jobs", "stats", "job 1 --args", "job 1 --json" } do
+        local text = ok(command).out
+        assert.is_nil(text:find "[\27\x7f]")
+        assert.is_nil(text:find "\u{9b}")
+      end
+    end)
+  end)
+
+  describe("retry and cancel", function()
+    it("say what became of each job", function()
+      db:enqueue { "a" }
+      db:enqueue { "b" }
+      assert.equal("job 1 cancelled\njob 2 cancelled", ok("cancel 1 2").out)
+      assert.equal("job 1 is pending again", ok("retry 1").out)
+      assert.equal("pending", db:job(1).status)
+      assert.same({ id = "2", status = "pending" }, ok("retry 2 --json").json.items[1])
+    end)
+
+    it("refuse with exit status 5 what cannot be, and know what is missing", function()
+      db:enqueue { "a" }
+      local answer = jobq "retry 1"
+      assert.same({ 5, "jobq: job 1 is pending, expected failed or cancelled" },
+        { answer.status, answer.err })
+      assert.equal(3, jobq("retry 7").status)
+      assert.equal(3, jobq("cancel 7").status)
+    end)
+
+    it("ask a running job to stop", function()
+      local notes = samples.notes()
+      local w = engine.worker(db, { ["note.lua"] = samples.note }, { executors = 1 })
+      local id = db:enqueue { "note.slow", args = notes:args() }
+      notes:wait_for(1, w)
+      assert.equal("job 1 is processing and was asked to stop", ok("cancel " .. id).out)
+      db:wait_for(id, "cancelled")
+      assert.equal(0, w:stop())
+    end)
+  end)
+
+  describe("stats and workers", function()
+    it("count jobs by queue and kind", function()
+      db:enqueue { "a" }
+      db:enqueue { "a" }
+      db:enqueue { "b", queue = "bulk" }
+      local out = ok("stats").out
+      assert.match("bulk%s+b%s+1%s+0%s+0%s.*nobody", out)
+      assert.match("default%s+a%s+2%s+0%s+0%s", out)
+      local item = ok("stats --json").json.items[1]
+      assert.same({ "bulk", "b", "pending", 1, false },
+        { item.queue, item.kind, item.status, item.jobs, item.known })
+    end)
+
+    it("show workers, those that are gone with --all", function()
+      assert.equal("jobq: no workers; start one: jobq-run handlers/", jobq("workers").err)
+      local w = engine.worker(db, { ["a.lua"] = "return { run = function() end }" },
+        { executors = 1, name = "web-1", heartbeat_interval = "50ms" })
+      db:wait_for(db:enqueue { "a" }, "completed")
+      db:wait_until("a heartbeat tells it", "select processed = 1 from jobq.worker_status")
+      assert.match("web%-1%s+running%s.*0 / 100%s+1%s+0%s", ok("workers").out)
+      local item = ok("workers --json").json.items[1]
+      assert.same({ tostring(w.id), "web-1", "running", 1, 100 },
+        { item.id, item.name, item.state, item.succeeded, item.concurrency })
+      assert.equal(0, w:stop())
+      assert.equal("", jobq("workers").out)
+      assert.match("web%-1%s+stopped", ok("workers --all").out)
+    end)
+  end)
+
+  describe("cleanup", function()
+    it("says what it dropped", function()
+      assert.match("^%d+ days of finished jobs", ok("cleanup").out)
+    end)
+  end)
+
+  describe("migrate", function()
+    it("brings an empty database up, may be repeated, and tells versions", function()
+      db = engine.database "empty"
+      assert.equal(7, jobq("migrate --status").status)
+      assert.match("^applied 0001 tables\n", ok("migrate").out)
+      assert.match("^nothing to do, the schema is at version %d+$", ok("migrate").out)
+      ok "migrate --status"
+      ok "enqueue a"
+    end)
+
+    it("prints a script that does the same", function()
+      db = engine.database "empty"
+      local script = ok("migrate --print").out
+      local psql = engine.process.start { "psql", "-qX", "-d", db.dsn, stdin = script }
+      assert.equal(0, psql:wait())
+      assert.match("^nothing to do", ok("migrate").out)
+    end)
+  end)
+
+  describe("in trouble", function()
+    it("knows a schema that is missing: 7", function()
+      db = engine.database "empty"
+      for _, command in ipairs { "stats", "jobs", "job 1", "enqueue a", "cancel 1", "workers" } do
+        local answer = jobq(command)
+        assert.equal(7, answer.status)
+        assert.match("has no jobq schema\nhint: jobq migrate$", answer.err)
+      end
+    end)
+
+    it("knows a role without rights: 5, with the role and the remedy", function()
+      db:query "create role outsider login"
+      finally(function() db:query "drop role outsider" end)
+      local dsn = db.dsn:gsub("user=%w+", "user=outsider")
+      for command, role in pairs { stats = "reader", ["cancel 1"] = "admin" } do
+        local answer = engine.jobq({ dsn = dsn }, command)
+        assert.equal(5, answer.status)
+        assert.match("role 'outsider' may not do this", answer.err)
+        assert.match("grant jobq_" .. role .. ' to "outsider"', answer.err)
+      end
+    end)
+
+    it("lets roles do what they are made for", function()
+      db:query "create role shop login in role jobq_producer"
+      db:query "create role viewer login in role jobq_reader"
+      finally(function() db:query "drop role shop, viewer" end)
+      local function as(user, command)
+        return engine.jobq({ dsn = db.dsn:gsub("user=%w+", "user=" .. user) }, command).status
+      end
+      assert.equal(0, as("shop", "enqueue a"))
+      assert.equal(5, as("shop", "jobs"))
+      assert.equal(0, as("viewer", "jobs"))
+      assert.equal(0, as("viewer", "job 1"))
+      assert.equal(0, as("viewer", "stats"))
+      assert.equal(5, as("viewer", "cancel 1"))
+      assert.equal(5, as("viewer", "enqueue a"))
+    end)
+
+    it("knows a server that is not there: 4, and where the dsn is from", function()
+      local answer = engine.jobq(nil, "stats",
+        { env = { DATABASE_URL = "postgres://nobody@127.0.0.1:1/x" } })
+      assert.equal(4, answer.status)
+      assert.match("^jobq: cannot reach postgres at 127.0.0.1:1: connection refused\n", answer.err)
+      assert.match("DATABASE_URL", answer.err)
+      answer = engine.jobq(nil, "stats --json --dsn postgres://nobody@127.0.0.1:1/x")
+      assert.same({ 4, "no_database" }, { answer.status, answer.error.code })
+    end)
+
+    it("knows a dsn that cannot be read: 2", function()
+      local answer = engine.jobq(nil, { "--dsn", "host = 'x", "stats" })
+      assert.equal(2, answer.status)
+      assert.match("^jobq: %-%-dsn: unterminated quoted string", answer.err)
+    end)
+
+    it("suggests commands", function()
+      local answer = jobq "retyr 42"
+      assert.same({ 2, "", "jobq: unknown command 'retyr'\nhint: did you mean 'retry'?" },
+        { answer.status, answer.out, answer.err })
+      assert.equal(2, jobq("").status)
+    end)
+
+    it("makes no database where nobody asked for one", function()
+      local dir = engine.handlers {}
+      local answer = engine.jobq(nil, "stats", { cwd = dir.path })
+      assert.equal(4, answer.status)
+      assert.match("no dsn is given", answer.err)
+      assert.is_nil(uv.fs_stat(dir.path .. ".jobq"))
+    end)
+  end)
+
+  describe("help", function()
+    it("is there for each command, examples before options", function()
+      local page = ok("help").out
+      assert.match("^Usage: jobq ", page)
+      for name in page:match("Commands:\n(.-)\n\n"):gmatch "%f[^\n\0] +(%l+)" do
+        local help = ok(name .. " -h").out
+        assert.match("^Usage: jobq " .. name, help)
+        assert.is_true(help:find "\nExamples:\n" < help:find "\nEverywhere:\n")
+        assert.equal(help, ok("help " .. name).out)
+      end
+    end)
+
+    it("leads examples that are right", function()
+      for command in ok("enqueue --help").out:gmatch "\n  jobq (enqueue %S+ [^\n]*)" do
+        assert.equal(0, engine.process.start({
+          "sh", "-c", "echo '{}' > args.json; jobq " .. command:gsub("    .*", ""),
+          cwd = engine.handlers({}).path,
+          env = {
+            PATH = require("support.build").path() .. ":" .. os.getenv "PATH",
+            JOBQ_ADMIN_SCRIPTS = uv.cwd() .. "/scripts/admin", JOBQ_DSN = db.dsn,
+          },
+        }):wait())
+      end
+    end)
+  end)
+
+  describe("postgres", function()
+    it("starts, stays, and stops", function()
+      local dir = engine.handlers {}
+      local in_dir = { cwd = dir.path }
+      finally(function() engine.jobq(nil, "postgres stop", in_dir) end)
+      assert.equal("absent", engine.jobq(nil, "postgres status", in_dir).out)
+      assert.match("^running; psql ", engine.jobq(nil, "postgres start", in_dir).out)
+      local state = engine.jobq(nil, "postgres status --json", in_dir).json
+      assert.equal("running", state.state)
+      assert.equal("1", engine.jobq({ dsn = state.dsn }, "enqueue a").out)
+      assert.match("^id ", engine.jobq(nil, "jobs", in_dir).out)
+      assert.equal("stopped", engine.jobq(nil, "postgres stop", in_dir).out)
+      assert.equal("stopped", engine.jobq(nil, "postgres status", in_dir).out)
+      assert.equal(0, engine.jobq(nil, "jobs", in_dir).status)
+    end)
+  end)
+end)

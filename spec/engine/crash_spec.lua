@@ -1,0 +1,106 @@
+local uv = require "luv"
+local engine = require "support.engine"
+local samples = require "support.samples"
+
+-- Writes over the program's own code: whatever runs next there is a trap.
+local CRASH = [[
+return {
+  always = {
+    max_attempts = 3,
+    retry_delay = 0.1,
+    run = function()
+      for line in io.lines "/proc/self/maps" do
+        local from, to = line:match "^(%x+)%-(%x+) r%-xp .*/jobq%-run$"
+        if from then
+          from, to = tonumber(from, 16), tonumber(to, 16)
+          local memory = assert(io.open("/proc/self/mem", "r+b"))
+          memory:seek("set", from)
+          memory:write(("\xcc"):rep(to - from))
+          memory:close()
+        end
+      end
+    end,
+  },
+}
+]]
+
+describe("an executor that dies", function()
+  local db, notes
+
+  before_each(function()
+    db = engine.database()
+    notes = samples.notes()
+  end)
+
+  local function start(options)
+    return engine.worker(db, { ["note.lua"] = samples.note, ["crash.lua"] = CRASH }, options)
+  end
+
+  it("is replaced, and what ran in it runs again without having used an attempt", function()
+    local w = start { executors = 1, heartbeat_interval = "200ms" }
+    local ids = {}
+    for i = 1, 5 do
+      ids[i] = db:enqueue { "note.held", args = notes:args(), max_attempts = 1 }
+    end
+    notes:wait_for(5, w)
+    uv.kill(w:executors()[1], "sigkill")
+    w:expect "executor died"
+    notes:go()
+    for _, id in ipairs(ids) do
+      assert.equal(1, db:wait_for(id, "completed").attempt)
+    end
+    assert.equal(10, #notes:read())
+    assert.equal(0, w:stop())
+  end)
+
+  it("is not shared by jobs under suspicion", function()
+    local w = start { executors = 1 }
+    for _ = 1, 3 do
+      db:enqueue { "note.held", args = notes:args() }
+    end
+    notes:wait_for(3, w)
+    uv.kill(w:executors()[1], "sigkill")
+    notes:wait_for(4, w)
+    notes:go()
+    db:wait_until("all are done", "select count(*) = 3 from jobq.job where status = 'completed'")
+    assert.equal(6, #notes:read())
+    assert.equal(0, w:stop())
+  end)
+
+  it("takes an attempt of a job that ran alone in it", function()
+    local w = start { executors = 1 }
+    local id = db:enqueue { "crash.always" }
+    local job = db:wait_for(id, "failed")
+    assert.equal(3, job.attempt)
+    assert.match("^its executor died", job.error)
+    local after = db:enqueue { "note.write", args = notes:args() }
+    assert.equal(1, db:wait_for(after, "completed").attempt)
+    assert.equal(0, w:stop())
+  end)
+
+  it("does not take the jobs of other executors along", function()
+    local w = start { executors = 2, concurrency = 8 }
+    for _ = 1, 8 do
+      db:enqueue { "note.held", args = notes:args() }
+    end
+    notes:wait_for(8, w)
+    local pids = w:executors()
+    assert.equal(2, #pids)
+    uv.kill(pids[2], "sigkill")
+    w:expect "executor died"
+    notes:go()
+    db:wait_until("all are done", "select count(*) = 8 from jobq.job where status = 'completed'")
+    assert.equal(8, db:value "select sum(attempt)::int from jobq.job")
+    assert.is_true(#notes:read() < 16)
+    assert.equal(0, w:stop())
+  end)
+
+  it("goes with its supervisor", function()
+    local w = start { executors = 2 }
+    local pids = w:executors()
+    w:kill()
+    engine.process.wait_until(function()
+      return not uv.kill(pids[1], 0) and not uv.kill(pids[2], 0)
+    end, "the end of its executors")
+  end)
+end)

@@ -1,0 +1,193 @@
+--- jobq.fs, against the real file system.
+local core = require "jobq.core"
+local jobq = require "jobq"
+local uv = require "luv"
+
+local files = require "support.files"
+
+local fs = jobq.fs
+local dir
+
+local function path(name)
+  return dir .. "/" .. name
+end
+
+--- Calls a waiting function as a handler would.
+local function call(f, ...)
+  local args = table.pack(...)
+  return core.task.run(function() return f(table.unpack(args, 1, args.n)) end)
+end
+
+local function fails(code, message, f, ...)
+  local value, why, got = call(f, ...)
+  assert.is_nil(value)
+  assert.equal(message, why)
+  assert.equal(code, got)
+end
+
+describe("jobq.fs", function()
+  before_each(function()
+    dir = assert(uv.fs_mkdtemp("/tmp/jobq-spec-XXXXXX"))
+  end)
+
+  after_each(function()
+    assert.same({}, files.glob(dir .. "/.jobq-*.tmp"))
+    files.remove(dir)
+  end)
+
+  it("reads what it wrote", function()
+    local bytes = ("a\0\xff\n"):rep(50000)
+    assert.is_true(call(fs.write, path "a", bytes))
+    assert.equal(bytes, call(fs.read, path "a"))
+    assert.is_true(call(fs.write, path "a", ""))
+    assert.equal("", call(fs.read, path "a"))
+  end)
+
+  it("keeps the mode of a file that it replaces", function()
+    files.write(path "a", "old")
+    uv.fs_chmod(path "a", 384) -- 0600
+    assert.is_true(call(fs.write, path "a", "new"))
+    assert.equal(384, uv.fs_stat(path "a").mode & 511)
+  end)
+
+  it("appends", function()
+    assert.is_true(call(fs.append, path "log", "one\n"))
+    assert.is_true(call(fs.append, path "log", "two\n"))
+    assert.equal("one\ntwo\n", files.read(path "log"))
+  end)
+
+  it("refuses to read more than it may", function()
+    files.write(path "a", ("x"):rep(100))
+    assert.equal(100, #call(fs.read, path "a", { max_bytes = 100 }))
+    fails("EFBIG", path "a" .. ": file too large", fs.read, path "a", { max_bytes = 99 })
+    fails("EFBIG", "/dev/zero: file too large", fs.read, "/dev/zero", { max_bytes = 1000000 })
+  end)
+
+  it("does not hang on a pipe that nobody writes to", function()
+    files.run { "mkfifo", path "pipe" }
+    assert.equal("", call(fs.read, path "pipe"))
+    fails("ENXIO", path "pipe" .. ": no such device or address", fs.append, path "pipe", "x")
+  end)
+
+  it("says what a path is", function()
+    files.write(path "a", "12345")
+    local stat = call(fs.stat, path "a")
+    assert.equal(5, stat.size)
+    assert.equal("file", stat.type)
+    assert.is_true(math.abs(stat.mtime - os.time()) < 60)
+    assert.equal("dir", call(fs.stat, dir).type)
+    assert.equal("other", call(fs.stat, "/dev/null").type)
+    assert.is_true(call(fs.exists, path "a"))
+    assert.is_false(call(fs.exists, path "b"))
+    assert.is_false(call(fs.exists, path "a/b"))
+  end)
+
+  it("lists names in order", function()
+    for _, name in ipairs { "b", "a", ".c", "B" } do
+      files.write(path(name), "")
+    end
+    assert.same({ ".c", "B", "a", "b" }, call(fs.list, dir))
+    assert.is_true(call(fs.make_dir, path "empty"))
+    assert.same({}, call(fs.list, path "empty"))
+  end)
+
+  it("makes folders with their parents", function()
+    assert.is_true(call(fs.make_dir, path "a/b/c"))
+    assert.is_true(call(fs.make_dir, path "a/b/c/"))
+    assert.equal("dir", call(fs.stat, path "a/b/c").type)
+    files.write(path "file", "")
+    fails("EEXIST", path "file" .. ": file already exists", fs.make_dir, path "file")
+    fails("ENOTDIR", path "file/x" .. ": not a directory", fs.make_dir, path "file/x")
+  end)
+
+  it("removes files, empty folders, and trees when asked to", function()
+    files.write(path "tree/a/b", "x")
+    files.write(path "outside", "x")
+    uv.fs_symlink(path "outside", path "tree/link")
+    uv.fs_symlink(dir, path "tree/up")
+    fails("ENOTEMPTY", path "tree" .. ": directory not empty", fs.remove, path "tree")
+    assert.is_true(call(fs.remove, path "tree", { recursive = true }))
+    assert.is_true(files.exists(path "outside"))
+    assert.is_false(files.exists(path "tree"))
+    assert.is_true(call(fs.remove, path "outside"))
+    assert.is_true(call(fs.remove, path "outside"))
+    assert.is_true(call(fs.remove, path "outside", { recursive = true }))
+  end)
+
+  it("renames and copies", function()
+    local bytes = ("0123456789"):rep(30000)
+    files.write(path "a", bytes)
+    assert.equal(#bytes, call(fs.copy, path "a", path "b"))
+    assert.equal(bytes, files.read(path "b"))
+    assert.is_true(call(fs.rename, path "b", path "c"))
+    assert.is_false(files.exists(path "b"))
+    assert.equal(bytes, files.read(path "c"))
+    fails("ENOENT", path "b" .. ": no such file or directory", fs.rename, path "b", path "d")
+    fails("ENOENT", path "b" .. ": no such file or directory", fs.copy, path "b", path "d")
+    fails("EISDIR", dir .. ": illegal operation on a directory", fs.copy, dir, path "d")
+  end)
+
+  it("makes private folders", function()
+    local first, second = call(fs.temp_dir), call(fs.temp_dir)
+    assert.not_equal(first, second)
+    assert.equal(448, uv.fs_stat(first).mode & 511) -- 0700
+    assert.is_true(call(fs.remove, first))
+    assert.is_true(call(fs.remove, second))
+  end)
+
+  it("keeps paths below a root", function()
+    files.write(path "root/a/file", "x")
+    files.write(path "secret", "x")
+    uv.fs_symlink(path "secret", path "root/link")
+    uv.fs_symlink(dir, path "root/up")
+    local root = path "root"
+    assert.equal(root .. "/a/file", call(fs.below, root, "a/file"))
+    assert.equal(root .. "/a/file", call(fs.below, root .. "/", "./a//../a/file"))
+    assert.equal(root .. "/a/file", call(fs.below, root, root .. "/a/file"))
+    assert.equal(root .. "/new", call(fs.below, root, "new"))
+    assert.equal("/etc/passwd", call(fs.below, "/", "etc/passwd"))
+    for _, name in ipairs { "..", "../secret", "link", "up", "up/x", "/etc/passwd", "a/../../x" } do
+      fails("outside", ("'%s' is not below '%s'"):format(name, root), fs.below, root, name)
+    end
+    fails("ENOENT", root .. ": no such file or directory", fs.below, root, "gone/x")
+  end)
+
+  it("names the file and the errno", function()
+    fails("ENOENT", path "x" .. ": no such file or directory", fs.read, path "x")
+    fails("ENOENT", path "x/y" .. ": no such file or directory", fs.write, path "x/y", "")
+    fails("EISDIR", dir .. ": illegal operation on a directory", fs.read, dir)
+    fails("ENOENT", path "x" .. ": no such file or directory", fs.stat, path "x")
+    fails("ENOENT", path "x" .. ": no such file or directory", fs.list, path "x")
+  end)
+
+  it("raises on misuse", function()
+    local function raises(message, f, ...)
+      local ok, why = pcall(call, f, ...)
+      assert.is_false(ok)
+      assert.matches(message, why, 1, true)
+    end
+    raises("must not be empty", fs.read, "")
+    raises("must not contain NUL bytes", fs.read, "a\0b")
+    raises("string expected", fs.write, path "a")
+    raises("hint: did you mean 'max_bytes'?", fs.read, path "a", { max_byte = 1 })
+    raises("max_bytes: number expected, got string", fs.read, path "a", { max_bytes = "1" })
+    raises("recursive: boolean expected, got number", fs.remove, path "a", { recursive = 1 })
+    assert.has_error(function() fs.read(path "a") end, "jobq.fs.read can only wait inside run")
+  end)
+
+  it("leaves nothing behind when its run is stopped", function()
+    for _ = 1, 20 do
+      local ok, why = pcall(core.task.run, function()
+        return fs.copy("/dev/zero", path "endless")
+      end, 0.02)
+      assert.is_false(ok)
+      assert.matches("stopped after 0.02 s", why, 1, true)
+    end
+    -- The pool gives up at its next look; until then the temporary file is there.
+    local deadline = uv.hrtime() + 10e9
+    while #files.glob(dir .. "/.jobq-*.tmp") > 0 and uv.hrtime() < deadline do
+      call(jobq.sleep, 0.005)
+    end
+    assert.same({}, files.list(dir))
+  end)
+end)

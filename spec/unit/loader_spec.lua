@@ -1,0 +1,139 @@
+local loader = require "jobq.loader"
+local uv = require "luv"
+
+local files = require "support.files"
+
+local home, dir
+
+local function write(name, text)
+  files.write(dir .. "/" .. name, text)
+end
+
+--- The message of a load that fails, without the folder that the spec made.
+local function failure(arguments)
+  local kinds, message = loader.load(arguments or dir .. "\n")
+  assert.is_nil(kinds)
+  return (message:gsub(dir:gsub("%W", "%%%0"), "handlers"))
+end
+
+local function load()
+  local list, message = loader.load(dir .. "/\n")
+  assert.is_nil(message)
+  local kinds = {}
+  for _, kind in ipairs(list) do
+    kinds[kind.name] = kind
+  end
+  return kinds, list
+end
+
+describe("jobq.loader", function()
+  local path, searchers
+
+  before_each(function()
+    path, searchers = package.path, table.pack(table.unpack(package.searchers))
+    home = assert(uv.fs_mkdtemp("/tmp/jobq-loader-XXXXXX"))
+    dir = home .. "/handlers"
+    assert(uv.fs_mkdir(dir, 448))
+  end)
+
+  after_each(function()
+    package.path, package.searchers[2] = path, searchers[2]
+    files.remove(home)
+  end)
+
+  it("makes kinds of families and of single files, sorted by name", function()
+    write("mail.lua", "return {\n  send = { run = print },\n  digest = { run = print } }")
+    write("cleanup.lua", "return { queue = 'low', run = print }")
+    local kinds, list = load()
+    assert.equal("cleanup", list[1].name)
+    assert.equal("mail.digest", list[2].name)
+    assert.equal("low", kinds.cleanup.queue)
+    assert.equal("default", kinds["mail.send"].queue)
+    assert.equal(60, kinds["mail.send"].timeout)
+    assert.matches("handlers/mail.lua:2$", kinds["mail.send"].source)
+  end)
+
+  it("leaves modules to require, and looks in the folder first", function()
+    write("_part.lua", "return 'part'")
+    write("lib/json2.lua", "return 'mine'")
+    write("a.lua", "local part = require '_part'\n"
+      .. "return { queue = require 'lib.json2', summary = part, run = print }")
+    local kinds = load()
+    assert.equal("mine", kinds.a.queue)
+    assert.equal("part", kinds.a.summary)
+    assert.is_nil(kinds._part)
+  end)
+
+  it("takes files as well", function()
+    write("a.lua", "return { run = print }")
+    write("b.lua", "broken(")
+    local kinds = loader.load(dir .. "/a.lua\n")
+    assert.equal("a", kinds[1].name)
+    assert.matches("a.lua:1$", kinds[1].source)
+  end)
+
+  it("reads memory as bytes or text", function()
+    write("a.lua", "return { x = { memory = '8M', run = print }, y = { run = print } }")
+    local kinds = load()
+    assert.equal(8 << 20, kinds["a.x"].memory)
+    assert.is_nil(kinds["a.y"].memory)
+  end)
+
+  it("names the line of what is wrong", function()
+    write("a.lua", "return {\n x = {\n  timout = 30,\n  run = print } }")
+    assert.equal("handlers/a.lua:3: unknown option 'timout' in a.x\nhint: did you mean 'timeout'?",
+      failure())
+    write("a.lua", "return {\n x = { run = print,\n  max_attempts = 0 } }")
+    assert.equal("handlers/a.lua:3: max_attempts of a.x: 0 is not an integer from 1 to 32767",
+      failure())
+    write("a.lua", "return {\n x = { queue = 'q' } }")
+    assert.equal("handlers/a.lua:2: a.x has no run function", failure())
+    write("a.lua", "return {\n x = function() end }")
+    assert.equal("handlers/a.lua:2: 'x' is not a handler: expected a table with a run function, "
+      .. "got function", failure())
+    write("a.lua", "return {\n x = { run = print,\n args = { to = 'emial' } } }")
+    assert.equal("handlers/a.lua:3: a.x: args.to: 'emial' is not a type\n"
+      .. "hint: did you mean 'email'?", failure())
+  end)
+
+  it("says where syntax is broken, and that a comma may be missing", function()
+    write("a.lua", "return {\n  x = {\n    queue = 'q'\n    run = print,\n  },\n}")
+    assert.equal("handlers/a.lua:4: '}' expected (to close '{' at line 2) near 'run'\n"
+      .. "hint: is a comma missing at the end of line 3?", failure())
+    write("a.lua", "local x =")
+    assert.equal("handlers/a.lua:1: unexpected symbol near <eof>", failure())
+  end)
+
+  it("says what a module that handlers need has", function()
+    write("lib/bad.lua", "\nreturn +")
+    write("a.lua", "require 'lib.bad'")
+    assert.equal("handlers/lib/bad.lua:2: unexpected symbol near '+'", failure())
+  end)
+
+  it("refuses bytecode", function()
+    files.write(dir .. "/a.lua", string.dump(function() end))
+    assert.matches("attempt to load a binary chunk", failure())
+  end)
+
+  it("refuses files that return no handlers", function()
+    write("a.lua", "")
+    assert.matches("^handlers/a.lua: expected the file to return a table of handlers, got nil\n",
+      failure())
+    write("a.lua", "return {}")
+    assert.matches("^handlers/a.lua: the file defines no kind\n", failure())
+  end)
+
+  it("refuses a kind twice", function()
+    write("a.lua", "return { x = { run = print } }")
+    assert(uv.fs_mkdir(home .. "/more", 448))
+    files.write(home .. "/more/a.lua", "return {\n\n x = { run = print } }")
+    local message = failure(dir .. "\n" .. home .. "/more\n")
+    assert.matches("/more/a.lua:3: kind 'a.x' is already defined at handlers/a.lua:1$", message)
+  end)
+
+  it("suggests the folder that may have been meant", function()
+    local text = "folder '%s/handlrs/' does not exist\nhint: did you mean 'handlers/'?"
+    assert.equal(text:format(home), failure(home .. "/handlrs/\n"))
+    assert.matches("^no handlers in 'handlers' %(0 .lua files%)\nhint: ", failure())
+  end)
+end)

@@ -1,0 +1,163 @@
+"""An SMTP server for specs: says its port, then prints each mail that it took as a line of JSON.
+
+smtp_server.py [--tls CERT KEY] [--starttls CERT KEY] [--login USER PASSWORD] [--play NAME]
+
+Recipients decide what happens: unknown@... gets 550, later@... 451; subjects: "slow" waits 3 seconds
+with the last answer, "spam" gets 554. --play NAME is no server, but one that misbehaves that way.
+"""
+import argparse
+import asyncio
+import email
+import email.policy
+import json
+import queue
+import socket
+import ssl
+import threading
+
+
+told = queue.SimpleQueue()
+
+
+def tell(value):
+    text = json.dumps(value, ensure_ascii=False)
+    told.put(text.encode("utf-8", "replace").decode())
+
+
+def print_all():
+    """In a thread of its own: a spec that is busy sending does not read."""
+    while True:
+        print(told.get(), flush=True)
+
+
+def part(message, kind):
+    body = message.get_body((kind,))
+    return body.get_content().replace("\r\n", "\n") if body else None
+
+
+class Handler:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("unknown@"):
+            return "550 5.1.1 no such user"
+        if address.startswith("later@"):
+            return "451-4.7.1 greylisted\r\n451 4.7.1 come back later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        raw = envelope.content.decode("utf-8", "replace")
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        if message["subject"] == "spam":
+            return "554 5.7.1 looks like spam"
+        if message["subject"] == "slow":
+            await asyncio.sleep(3)
+        tell({
+            "mail_from": envelope.mail_from, "rcpt_tos": envelope.rcpt_tos, "raw": raw,
+            "user": session.auth_data.login.decode() if session.auth_data else None,
+            "tls": session.ssl is not None,
+            "headers": [[name, str(value)] for name, value in message.items()],
+            "subject": message["subject"],
+            "text": part(message, "plain"), "html": part(message, "html"),
+            "defects": [str(d) for p in message.walk() for d in p.defects],
+            "to": [[a.display_name, a.addr_spec] for a in message["to"].addresses],
+        })
+        return "250 2.0.0 queued as 4711"
+
+
+def context_of(pair):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    return context
+
+
+def serve(options):
+    from aiosmtpd.controller import Controller  # takes a second to load, and plays do without
+    from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+    arguments = {"enable_SMTPUTF8": True}
+    if options.starttls:
+        arguments.update(tls_context=context_of(options.starttls), require_starttls=True)
+    if options.login:
+        user, password = (word.encode() for word in options.login)
+
+        def authenticate(server, session, envelope, mechanism, data):
+            good = isinstance(data, LoginPassword) and (data.login, data.password) == (user, password)
+            return AuthResult(success=good, auth_data=data if good else None, handled=False)
+
+        arguments.update(
+            authenticator=authenticate, auth_required=True, auth_require_tls=bool(options.starttls))
+
+    class OneController(Controller):
+        def factory(self):
+            return SMTP(self.handler, hostname="spec", **arguments)
+
+    controller = OneController(
+        Handler(), hostname="127.0.0.1", port=free_port(),
+        ssl_context=context_of(options.tls) if options.tls else None)
+    controller.start()
+    tell({"port": controller.port})
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+HELLO = b"220 spec\r\n", b"250 spec\r\n"
+PLAYS = {
+    "silent": [],
+    "busy": [b"421 4.7.0 too many connections\r\n"],
+    "blocked": [b"554 5.7.1 we do not know you\r\n"],
+    "garbage": [*HELLO, b"\x00\xff\xfe what is this\r\n"],
+    "endless": [*HELLO, b"250-x\r\n" * 100000],
+    "no line": [*HELLO, b"250 " + b"x" * 100000],
+    "half": [*HELLO, b"250 OK\r\n", b"250 O"],
+    "closes": [*HELLO, b"250 OK\r\n", None],
+    "utf8": [*HELLO, b"550 \xe9t\xe9 \xc3\xa9\r\n"],
+}
+
+
+def play(connection, lines):
+    """Each line answers one command, the first the connection; None hangs up; then silence."""
+    with connection:
+        for line in lines:
+            if line is None:
+                return
+            connection.sendall(line)
+            if not connection.recv(65536):
+                return
+        while connection.recv(65536):
+            pass
+
+
+def play_one(connection, lines):
+    try:
+        play(connection, lines)
+    except OSError:
+        pass
+
+
+def misbehave(name):
+    listener = socket.create_server(("127.0.0.1", 0))
+    tell({"port": listener.getsockname()[1]})
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=play_one, args=(connection, PLAYS[name]), daemon=True).start()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tls", nargs=2)
+    parser.add_argument("--starttls", nargs=2)
+    parser.add_argument("--login", nargs=2)
+    parser.add_argument("--play", choices=PLAYS)
+    options = parser.parse_args()
+    threading.Thread(target=print_all, daemon=True).start()
+    if options.play:
+        misbehave(options.play)
+    serve(options)
+    threading.Event().wait()
+
+
+main()
