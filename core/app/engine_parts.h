@@ -1,4 +1,4 @@
-/* engine_parts.h - struct engine, for engine.c, which connects the parts, and ending.c. */
+/* engine_parts.h - struct engine, shared by the files of this room that connect its parts. */
 #ifndef CORE_APP_ENGINE_PARTS_H
 #define CORE_APP_ENGINE_PARTS_H
 
@@ -60,6 +60,19 @@ struct engine {
 
 /* What every executor is told. Borrows from config. */
 struct wire_config engine_executor_config(const struct config *config);
+
+/* ---- connections.c ---- */
+
+extern const struct link_events connections_work_events;
+extern const struct link_events connections_upkeep_events;
+
+/* The database refused: ends the worker if that will not go away, else says so. */
+void connections_refuse(struct engine *e, const char *sqlstate, const char *message);
+
+/* ---- executors.c ---- */
+
+extern const struct pool_events executors_pool_events;
+extern const struct executor_ops executors_ops;
 
 /* ---- fencing.c ---- */
 

@@ -9,9 +9,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/flow/waiting.h"
 #include "core/job/pulse.h"
-
-#define PRIORITY_COUNT 10
 
 /* Work ahead: enough that executors do not wait for the next claim. */
 #define AHEAD_S    0.1
@@ -26,20 +25,13 @@
 #define STOP_GRACE_US   1000000u
 #define LONGEST_MESSAGE 200
 
-struct line {
-    struct job *first;
-    struct job *last;
-};
-
 struct dispatcher {
     size_t concurrency;
     struct settler *settler;
     const struct executor_ops *ops;
     void *pool;
     const struct kind_list *kinds; /* borrowed */
-    struct line lines[PRIORITY_COUNT];
-    struct line apart; /* suspects: they wait for an executor of their own */
-    size_t waiting;    /* in lines and apart */
+    struct waiting waiting;
     struct job **runs; /* owned table: run -> job, or NULL */
     uint32_t *spare;   /* owned stack of unused run names */
     size_t spare_count;
@@ -53,21 +45,16 @@ struct dispatcher {
     size_t rate_count;
 };
 
-static void run_line(struct dispatcher *d, struct line *line, bool alone);
+static void run_line(struct dispatcher *d, struct waiting_line *line, bool alone);
 static void start(struct dispatcher *d, struct job *j, const struct kind *k, struct executor *e);
 static int on_started(struct dispatcher *d, struct executor *e, struct frame *f);
 static int on_log(struct dispatcher *d, struct executor *e, struct frame *f);
 static int on_outcome(struct dispatcher *d, struct executor *e, struct frame *f);
 static void on_tick(uv_timer_t *timer);
 static void on_closed(uv_handle_t *handle);
-static struct job *pop_waiting(struct dispatcher *d);
-static void mark_cancelled(struct line *line, int64_t job_id);
 static void check_run(struct dispatcher *d, struct job *j, uint64_t now_us);
 static void ask_stop(struct dispatcher *d, struct job *j, enum stop_reason reason);
 static void give_back_surplus(struct dispatcher *d, uint64_t now_us);
-static void line_add(struct line *line, struct job *j);
-static struct job *line_pop(struct line *line);
-static struct line *line_of(struct line *lines, const struct job *j);
 static bool has_overstayed(const struct job *j);
 static void log_failure(const struct job *j,
                         const char *kind,
@@ -116,8 +103,8 @@ static size_t ahead(const struct dispatcher *d)
 size_t dispatcher_room(const struct dispatcher *d)
 {
     size_t most = d->concurrency + ahead(d);
-    size_t held = d->running + d->waiting;
-    bool enough = d->waiting > 0 && d->waiting > ahead(d) / 2;
+    size_t held = d->running + d->waiting.count;
+    bool enough = d->waiting.count > 0 && d->waiting.count > ahead(d) / 2;
 
     return d->stopped || enough || held >= most ? 0 : most - held;
 }
@@ -130,8 +117,7 @@ void dispatcher_add(struct dispatcher *d, struct job *job)
         settle_plain(d, job, OUTCOME_RETURN);
     } else {
         job->sent_us = clock_now_us();
-        line_add(job->suspect ? &d->apart : line_of(d->lines, job), job);
-        d->waiting++;
+        waiting_add(&d->waiting, job);
     }
 }
 
@@ -143,9 +129,9 @@ void dispatcher_hold(struct dispatcher *d, bool hold)
 
 void dispatcher_run(struct dispatcher *d)
 {
-    run_line(d, &d->apart, true);
-    for (size_t p = 0; p < PRIORITY_COUNT; p++) {
-        run_line(d, &d->lines[p], false);
+    run_line(d, &d->waiting.apart, true);
+    for (size_t p = 0; p < WAITING_PRIORITIES; p++) {
+        run_line(d, &d->waiting.lines[p], false);
     }
     if (d->running > 0 && !uv_is_active((uv_handle_t *)&d->tick)) {
         uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
@@ -153,7 +139,7 @@ void dispatcher_run(struct dispatcher *d)
 }
 
 /* A job whose kind a reload has removed goes back; another worker may know it. */
-static void run_line(struct dispatcher *d, struct line *line, bool alone)
+static void run_line(struct dispatcher *d, struct waiting_line *line, bool alone)
 {
     while (line->first != NULL && d->running < d->concurrency && !d->held) {
         const struct kind *k = kind_of(d, line->first);
@@ -161,8 +147,7 @@ static void run_line(struct dispatcher *d, struct line *line, bool alone)
         if (k != NULL && e == NULL) {
             return;
         }
-        struct job *j = line_pop(line);
-        d->waiting--;
+        struct job *j = waiting_take(&d->waiting, line);
         if (k == NULL) {
             settle_plain(d, j, OUTCOME_RETURN);
         } else {
@@ -249,18 +234,7 @@ void dispatcher_cancel(struct dispatcher *d, int64_t job_id)
             return;
         }
     }
-    mark_cancelled(&d->apart, job_id);
-    for (size_t p = 0; p < PRIORITY_COUNT; p++) {
-        mark_cancelled(&d->lines[p], job_id);
-    }
-}
-
-/* start() sees the mark. */
-static void mark_cancelled(struct line *line, int64_t job_id)
-{
-    for (struct job *j = line->first; j != NULL; j = j->next) {
-        j->cancelled = j->cancelled || j->id == job_id;
-    }
+    waiting_cancel(&d->waiting, job_id); /* start() sees the mark */
 }
 
 void dispatcher_stop(struct dispatcher *d)
@@ -268,7 +242,7 @@ void dispatcher_stop(struct dispatcher *d)
     struct job *j;
 
     d->stopped = true;
-    while ((j = pop_waiting(d)) != NULL) {
+    while ((j = waiting_pop(&d->waiting)) != NULL) {
         settle_plain(d, j, OUTCOME_RETURN);
     }
     settler_flush(d->settler);
@@ -290,14 +264,14 @@ size_t dispatcher_running(const struct dispatcher *d)
 
 size_t dispatcher_waiting(const struct dispatcher *d)
 {
-    return d->waiting;
+    return d->waiting.count;
 }
 
 void dispatcher_forget(struct dispatcher *d)
 {
     struct job *j;
 
-    while ((j = pop_waiting(d)) != NULL) {
+    while ((j = waiting_pop(&d->waiting)) != NULL) {
         job_free(j);
     }
     for (size_t i = 0; i < d->table_size; i++) {
@@ -326,7 +300,7 @@ void dispatcher_close(struct dispatcher *d)
 {
     struct job *j;
 
-    while ((j = pop_waiting(d)) != NULL) {
+    while ((j = waiting_pop(&d->waiting)) != NULL) {
         job_free(j);
     }
     for (size_t i = 0; i < d->table_size; i++) {
@@ -335,46 +309,6 @@ void dispatcher_close(struct dispatcher *d)
     free(d->runs);
     free(d->spare);
     uv_close((uv_handle_t *)&d->tick, on_closed);
-}
-
-static void line_add(struct line *line, struct job *j)
-{
-    j->next = NULL;
-    if (line->last == NULL) {
-        line->first = j;
-    } else {
-        line->last->next = j;
-    }
-    line->last = j;
-}
-
-static struct job *line_pop(struct line *line)
-{
-    struct job *j = line->first;
-
-    line->first = j->next;
-    line->last = line->first == NULL ? NULL : line->last;
-    return j;
-}
-
-static struct line *line_of(struct line *lines, const struct job *j)
-{
-    return &lines[j->priority < PRIORITY_COUNT ? j->priority : PRIORITY_COUNT - 1];
-}
-
-/* The next of all that wait, or NULL. */
-static struct job *pop_waiting(struct dispatcher *d)
-{
-    struct line *line = &d->apart;
-
-    for (size_t p = 0; p < PRIORITY_COUNT && line->first == NULL; p++) {
-        line = &d->lines[p];
-    }
-    if (line->first == NULL) {
-        return NULL;
-    }
-    d->waiting--;
-    return line_pop(line);
 }
 
 static void start(struct dispatcher *d, struct job *j, const struct kind *k, struct executor *e)
@@ -572,41 +506,26 @@ static void ask_stop(struct dispatcher *d, struct job *j, enum stop_reason reaso
     }
 }
 
-static uint64_t oldest_waiting_us(const struct dispatcher *d)
-{
-    uint64_t oldest_us = UINT64_MAX;
-
-    for (size_t p = 0; p < PRIORITY_COUNT; p++) {
-        const struct job *j = d->lines[p].first;
-        oldest_us = j != NULL && j->sent_us < oldest_us ? j->sent_us : oldest_us;
-    }
-    return oldest_us;
-}
-
 /* A burst of quick jobs may have fetched more ahead than is due to slow ones: others may have it. */
 static void give_back_surplus(struct dispatcher *d, uint64_t now_us)
 {
-    struct line kept[PRIORITY_COUNT] = {{NULL}};
-    struct line kept_apart = {NULL};
-    size_t kept_count = 0;
+    struct waiting kept = {0};
     struct job *j;
 
     d->rate = now_us - d->rate_from_us > STALE_RATE_US ? 0 : d->rate;
     size_t allowed = ahead(d) + (d->concurrency - d->running);
-    if (d->waiting <= allowed || now_us - oldest_waiting_us(d) < GIVE_BACK_AFTER_US) {
+    if (d->waiting.count <= allowed ||
+        now_us - waiting_since_us(&d->waiting) < GIVE_BACK_AFTER_US) {
         return;
     }
-    while ((j = pop_waiting(d)) != NULL) {
-        if (kept_count < allowed) {
-            line_add(j->suspect ? &kept_apart : line_of(kept, j), j);
-            kept_count++;
+    while ((j = waiting_pop(&d->waiting)) != NULL) {
+        if (kept.count < allowed) {
+            waiting_add(&kept, j);
         } else {
             settle_plain(d, j, OUTCOME_RETURN);
         }
     }
-    memcpy(d->lines, kept, sizeof(kept));
-    d->apart = kept_apart;
-    d->waiting = kept_count;
+    d->waiting = kept;
     settler_flush(d->settler);
 }
 

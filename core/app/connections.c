@@ -1,0 +1,167 @@
+/*
+ * connections.c - what the two connections say: they come, go, fail, and bring notifications. A database
+ * that does not fit ends the worker with a line that says what to do.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app/engine_parts.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/db/migrate.h"
+#include "core/db/result.h"
+
+/* A database that stays away is mentioned so often. */
+#define MENTION_MS 60000u
+
+static void on_work_up(void *owner)
+{
+    struct engine *e = owner;
+
+    if (e->work_was_up) {
+        log_info("database back");
+    }
+    e->work_was_up = true;
+    settler_flush(e->settler);
+    claimer_work_up(e->claimer);
+}
+
+static void on_work_down(void *owner, const char *why)
+{
+    (void)owner;
+    log_warn("database lost", LOG_TEXT("error", why));
+}
+
+/* Before the first success a refusal is a mistake in the DSN, later it is an outage like any other. */
+static void on_link_failed(void *owner, enum link_failure failure, const char *why)
+{
+    struct engine *e = owner;
+    uint64_t now_ms = clock_now_ms();
+    const char *line_end = strchr(why, '\n');
+    int size = line_end == NULL ? (int)strlen(why) : (int)(line_end - why);
+
+    if (failure != LINK_UNREACHABLE && !e->was_connected && e->phase == PHASE_RUNNING) {
+        (void)fprintf(stderr,
+                      "jobq-run: cannot use the database: %.*s\nhint: the dsn is from %s; "
+                      "jobq doctor checks it step by step\n",
+                      size,
+                      why,
+                      e->config->dsn_source);
+        ending_leave(e, failure == LINK_BAD_DSN ? EXIT_USAGE : EXIT_NO_DATABASE);
+    } else if (e->mentioned_ms == 0 || now_ms - e->mentioned_ms >= MENTION_MS) {
+        e->mentioned_ms = now_ms;
+        log_warn("cannot reach the database, trying again",
+                 LOG_SLICE("error", ((struct slice){why, (size_t)size})));
+    }
+}
+
+const struct link_events connections_work_events = {
+    .up = on_work_up,
+    .down = on_work_down,
+    .failed = on_link_failed,
+};
+
+static void on_schema(void *arg, const struct db_reply *reply);
+
+static void on_upkeep_up(void *owner)
+{
+    struct engine *e = owner;
+
+    if (link_query(e->upkeep, SQL_SCHEMA_STATE, NULL, on_schema, e) < 0) {
+        log_debug("lost again"); /* on_upkeep_up() will be told again */
+    }
+}
+
+static void refuse(struct engine *e, int status, const char *line, const char *hint)
+{
+    (void)fprintf(stderr, "jobq-run: %s\nhint: %s\n", line, hint);
+    ending_leave(e, status);
+}
+
+void connections_refuse(struct engine *e, const char *sqlstate, const char *message)
+{
+    char line[512];
+
+    if (strcmp(sqlstate, "42501") == 0) {
+        (void)snprintf(line, sizeof(line), "the role may not do this: %s", message);
+        refuse(e, EXIT_REFUSED, line, "grant jobq_worker to the role, as the owner of the schema");
+    } else if (strncmp(sqlstate, "3F", 2) == 0 || strncmp(sqlstate, "42", 2) == 0) {
+        refuse(e, EXIT_SCHEMA, "the database has no jobq schema", "jobq migrate");
+    } else {
+        log_warn("cannot register", LOG_TEXT("error", message));
+    }
+}
+
+static void on_schema(void *arg, const struct db_reply *reply)
+{
+    struct engine *e = arg;
+    char line[512];
+
+    if (reply->lost) {
+        return;
+    }
+    if (reply->error != NULL) {
+        connections_refuse(e, db_sqlstate(reply->error), db_message(reply->error));
+        return;
+    }
+    int version = (int)db_get_int(reply->results[0], 0, 0);
+    struct slice min_worker = db_get_text(reply->results[0], 0, 1);
+    char *least = mem_copy(min_worker.data, min_worker.size);
+    if (version < migrate_newest()) {
+        (void)snprintf(line,
+                       sizeof(line),
+                       "database schema is %d, at least %d is needed",
+                       version,
+                       migrate_newest());
+        refuse(e, EXIT_SCHEMA, line, "jobq migrate");
+    } else if (version_compare(JOBQ_VERSION, least) < 0) {
+        (void)snprintf(line,
+                       sizeof(line),
+                       "database schema %d needs version %s or later, this is %s",
+                       version,
+                       least,
+                       JOBQ_VERSION);
+        refuse(e, EXIT_SCHEMA, line, "upgrade jobq-run on this machine");
+    } else {
+        e->was_connected = true;
+        e->mentioned_ms = 0;
+        registration_up(e->registration);
+        heartbeat_beat(e->heartbeat);
+        rescuer_up(e->rescuer);
+        tender_up(e->tender);
+    }
+    free(least);
+}
+
+static void on_upkeep_down(void *owner, const char *why)
+{
+    struct engine *e = owner;
+
+    log_debug("upkeep connection lost", LOG_TEXT("error", why));
+    registration_down(e->registration);
+    claimer_upkeep_down(e->claimer);
+    ending_advance(e);
+}
+
+static void on_notified(void *owner, const char *channel, const char *body)
+{
+    struct engine *e = owner;
+    int64_t id;
+
+    if (strcmp(channel, "jobq") == 0) {
+        claimer_notified(e->claimer, body);
+    } else if (strncmp(body, "cancel ", 7) == 0 && text_integer(body + 7, 1, INT64_MAX, &id)) {
+        dispatcher_cancel(e->dispatcher, id);
+    } else if (strcmp(body, "reload") == 0) {
+        pool_reload(e->pool);
+    }
+}
+
+const struct link_events connections_upkeep_events = {
+    .up = on_upkeep_up,
+    .down = on_upkeep_down,
+    .failed = on_link_failed,
+    .notified = on_notified,
+};
