@@ -1,7 +1,8 @@
 local engine = require "support.engine"
 local samples = require "support.samples"
 
---- What ends a run that will not end by itself: each disguise, and what its error says.
+--- What ends a run that will not end by itself: each disguise, what its error says, and its timeout
+--- in seconds (1 unless something else must end it).
 local DISGUISES = {
   pcall = { "while true do pcall(function() while true do end end) end", "stopped after" },
   coroutine = {
@@ -25,16 +26,20 @@ local DISGUISES = {
   stubborn = { "while true do pcall(jobq.sleep, 3600) end", "after its timeout of 1 s" },
   move = { "table.move({}, 1, 1 << 60, 2)", "after its timeout of 1 s" },
   find = { "string.find(('a'):rep(60), ('a*'):rep(60) .. 'b')", "after its timeout of 1 s" },
-  rep = { "return ('x'):rep(1 << 62)", "too large" },
-  hog = { "local t = {} while true do t[#t + 1] = ('x'):rep(100000) .. #t end", "memory limit" },
-  recursion = { "local function f() return 1 + f() end return f()", "memory limit" },
+  rep = { "return ('x'):rep(1 << 62)", "too large", 60 },
+  hog = {
+    "local t = {} while true do t[#t + 1] = ('x'):rep(100000) .. #t end",
+    "memory limit",
+    60,
+  },
+  recursion = { "local function f() return 1 + f() end return f()", "memory limit", 60 },
 }
 
 local function handler()
   local kinds = { 'local jobq = require "jobq"', "return {" }
   for name, disguise in pairs(DISGUISES) do
-    table.insert(kinds, ("%s = { timeout = 1, max_attempts = 1, run = function() %s end },")
-      :format(name, disguise[1]))
+    table.insert(kinds, ("%s = { timeout = %d, max_attempts = 1, run = function() %s end },")
+      :format(name, disguise[3] or 1, disguise[1]))
   end
   table.insert(kinds, "}")
   return table.concat(kinds, "\n")
