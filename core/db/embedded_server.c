@@ -38,6 +38,9 @@
 
 #define PAUSE_MS 10
 
+/* A starting server has its socket after this time; one that lives without is deaf. */
+#define DEAF_MS 3000
+
 /* A log above that size begins anew with the server. */
 #define LOG_BYTES (1 << 20)
 
@@ -50,6 +53,7 @@ static int start(const struct place *p, const char *programs, pid_t *child, stru
 static int wait_ready(const struct place *p, pid_t *child, struct buffer *error);
 static int find_programs(const struct place *p, char **programs, struct buffer *error);
 static void forget_dead_server(const struct place *p);
+static bool is_deaf(const struct place *p);
 static pid_t server_pid(const struct place *p);
 static bool is_inside(const char *pid, const struct place *p);
 static bool wait_gone(const struct place *p, pid_t child, uint64_t ms);
@@ -68,6 +72,9 @@ int server_ensure(const struct place *p, bool *created, pid_t *child, struct buf
 
     *created = false;
     *child = 0;
+    if (is_deaf(p) && server_stop(p, 0) < 0) {
+        return fail_with_log(p, "postgres has lost its socket and does not stop", error);
+    }
     int r = server_pid(p) == 0 ? -ESRCH : wait_ready(p, child, error);
     if (r != -ESRCH) {
         return r;
@@ -83,6 +90,24 @@ int server_ensure(const struct place *p, bool *created, pid_t *child, struct buf
     }
     free(programs);
     return r == 0 ? wait_ready(p, child, error) : r;
+}
+
+/*
+ * A server whose socket file somebody has deleted, as cleaners of temporary folders do, hears nobody and
+ * does not notice. One that has just started makes the file in a moment.
+ */
+static bool is_deaf(const struct place *p)
+{
+    uint64_t deadline_ms = clock_now_ms() + DEAF_MS;
+    struct buffer path = {0};
+
+    buffer_printf(&path, "%s/.s.PGSQL.5432", p->socket_folder);
+    while (access(path.data, F_OK) < 0 && server_pid(p) != 0 && clock_now_ms() < deadline_ms) {
+        (void)poll(NULL, 0, PAUSE_MS);
+    }
+    bool deaf = access(path.data, F_OK) < 0 && server_pid(p) != 0;
+    buffer_fini(&path);
+    return deaf;
 }
 
 bool server_is_up(const struct place *p)

@@ -290,6 +290,23 @@ static void starts_again_after_a_crash_of_the_server(void **state)
     close_it(r);
 }
 
+/* Cleaners of temporary folders do that; the server itself does not notice. */
+static void starts_again_when_its_socket_was_deleted(void **state)
+{
+    struct rig *r = *state;
+
+    open_well(r);
+    assert_int_equal(embedded_keep(r->embedded), 0);
+    close_it(r);
+    char *socket = path_in(r->dir.data, ".s.PGSQL.5432");
+    assert_int_equal(unlink(socket), 0);
+    free(socket);
+    open_well(r);
+    check_answers(embedded_conninfo(r->embedded));
+    close_it(r);
+    assert_int_equal(embedded_stop(r->dir.data, &r->error), 0);
+}
+
 /* After a reboot the recorded pid may be anybody's, our own even. */
 static void is_not_fooled_by_a_pid_of_somebody_else(void **state)
 {
@@ -468,6 +485,7 @@ int main(void)
         own_test(stops_nothing_where_nothing_is),
         shared_test(inherits_the_server_of_a_dead_program),
         shared_test(starts_again_after_a_crash_of_the_server),
+        shared_test(starts_again_when_its_socket_was_deleted),
         shared_test(is_not_fooled_by_a_pid_of_somebody_else),
         own_test(shows_the_log_of_a_server_that_does_not_start),
         own_test(takes_no_folder_with_other_things),
