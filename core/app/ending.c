@@ -95,6 +95,9 @@ void ending_ask_drained(struct engine *e)
 
 void ending_leave(struct engine *e, int exit_status)
 {
+    if (e->phase == PHASE_GONE) {
+        return; /* the first reason counts */
+    }
     e->phase = PHASE_GONE;
     e->exit_status = exit_status;
     uv_stop(&e->loop);

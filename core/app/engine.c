@@ -263,7 +263,9 @@ static void close_parts(struct engine *e)
     for (size_t i = 0; i < LENGTH_OF(e->signals); i++) {
         uv_close((uv_handle_t *)&e->signals[i], NULL);
     }
-    uv_run(&e->loop, UV_RUN_DEFAULT);
+    while (uv_run(&e->loop, UV_RUN_DEFAULT) != 0) {
+        /* a late uv_stop() has interrupted it: handles must close all the same */
+    }
     if (uv_loop_close(&e->loop) != 0) {
         log_error("handles are left open");
     }

@@ -251,15 +251,16 @@ static void on_load_failed(void *owner, struct executor *e, struct slice message
 {
     struct pool *p = owner;
     bool is_new = list_has(&p->coming, e);
+    bool was_serving = !is_new && (list_remove(&p->current, e) || list_remove(&p->apart, e));
 
     if (is_new) {
         give_up_coming(p);
-    } else if (list_remove(&p->current, e) || list_remove(&p->apart, e)) {
+    } else if (was_serving) {
         list_add(&p->leaving, e);
         executor_quit(e);
         uv_timer_start(&p->restart, on_restart, RESTART_PAUSE_MS, 0);
     }
-    if (is_new || p->current.count == 0) {
+    if (is_new || (was_serving && p->current.count == 0)) {
         p->events->load_failed(p->owner, message, p->generation);
     }
 }
