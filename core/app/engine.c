@@ -34,6 +34,14 @@ static void on_identified(void *owner, int64_t worker_id)
     fencing_start(e);
 }
 
+/* Who saw the lock free for a while learns that we live. */
+static void on_locked(void *owner)
+{
+    struct engine *e = owner;
+
+    heartbeat_beat(e->heartbeat);
+}
+
 static void on_registered(void *owner, const int32_t *lanes, size_t count)
 {
     struct engine *e = owner;
@@ -55,6 +63,7 @@ static void on_refused(void *owner, const char *sqlstate, const char *message)
 }
 
 static const struct registration_events registration_events = {on_identified,
+                                                               on_locked,
                                                                on_registered,
                                                                on_refused};
 

@@ -129,13 +129,13 @@ void claimer_set_worker(struct claimer *c, int64_t worker_id)
     c->next_seq = 1;
     c->reply_lost = false;
     c->foreign = c->in_flight;
-    sleeper_forget(c->sleeper);
+    sleeper_set_worker(c->sleeper, 0);
 }
 
 void claimer_set_lanes(struct claimer *c, const int32_t *lanes, size_t count)
 {
     levels_set_lanes(&c->levels, lanes, count);
-    sleeper_forget(c->sleeper);
+    sleeper_set_worker(c->sleeper, c->worker_id);
     c->more = true;
     claimer_poke(c);
 }
@@ -178,7 +178,7 @@ void claimer_notified(struct claimer *c, const char *body)
     }
     if (++c->wakes > WAKES_A_SECOND) {
         c->restless_until_ms = now_ms + RESTLESS_MS;
-        sleeper_withdraw(c->sleeper, c->worker_id);
+        sleeper_withdraw(c->sleeper);
     }
     c->more = true;
     claimer_poke(c);
@@ -208,7 +208,7 @@ void claimer_work_up(struct claimer *c)
 
 void claimer_upkeep_down(struct claimer *c)
 {
-    sleeper_forget(c->sleeper);
+    sleeper_set_worker(c->sleeper, 0);
     c->more = true;
     set_alarm(c, c->options.poll_interval_ms);
 }
@@ -302,7 +302,7 @@ static void on_claimed(void *arg, const struct db_reply *reply)
     } else if (c->full_since_ms == 0) {
         c->full_since_ms = c->sent_ms;
     } else if (clock_now_ms() - c->full_since_ms > SWEEP_MS) {
-        sleeper_withdraw(c->sleeper, c->worker_id); /* too busy to be woken */
+        sleeper_withdraw(c->sleeper); /* too busy to be woken */
     }
     claimer_poke(c);
 }
@@ -395,7 +395,7 @@ static void came_short(struct claimer *c)
     } else {
         c->more = false; /* on_asleep() looks again; the alarm is there if that fails */
         set_alarm(c, c->options.poll_interval_ms);
-        sleeper_lie_down(c->sleeper, c->worker_id, &c->levels);
+        sleeper_lie_down(c->sleeper, &c->levels);
     }
     for (size_t i = 0; i < c->levels.count && !c->more; i++) {
         c->more = c->levels.items[i].woken; /* a wake-up that came after the claim was sent */

@@ -43,6 +43,8 @@ void claimer_set_events(struct claimer *c, const struct claimer_events *events, 
 
 /* A new identity: lease numbers start at 1. */
 void claimer_set_worker(struct claimer *c, int64_t worker_id);
+
+/* The lanes of a worker that is registered and holds its lock. */
 void claimer_set_lanes(struct claimer *c, const int32_t *lanes, size_t count);
 void claimer_set_kinds(struct claimer *c,
                        const struct kind_list *kinds); /* borrowed until the next */

@@ -21,8 +21,9 @@ enum sleeper_state {
 
 struct sleeper {
     enum sleeper_state state;
-    unsigned asked; /* questions that will be answered, in order */
-    unsigned stale; /* how many of the next answers belong to questions that were forgotten */
+    int64_t worker_id; /* 0: no lock is held here */
+    unsigned asked;    /* questions that will be answered, in order */
+    unsigned stale;    /* how many of the next answers belong to questions that were forgotten */
     struct link *upkeep;
     sleeper_asleep_fn asleep;
     void *owner;
@@ -34,6 +35,7 @@ struct sleeper {
     uv_timer_t pause;
 };
 
+static void forget(struct sleeper *s);
 static void ask(struct sleeper *s, const struct db_statement *statement, db_done_fn done);
 static void on_rows(void *arg, const struct db_reply *reply);
 static void on_mark(void *arg, const struct db_reply *reply);
@@ -59,15 +61,21 @@ struct sleeper *sleeper_open(uv_loop_t *loop,
     return s;
 }
 
-void sleeper_lie_down(struct sleeper *s, int64_t worker_id, const struct levels *levels)
+void sleeper_set_worker(struct sleeper *s, int64_t worker_id)
 {
-    if (s->state != SLEEPER_AWAKE || !link_is_up(s->upkeep)) {
+    s->worker_id = worker_id;
+    forget(s);
+}
+
+void sleeper_lie_down(struct sleeper *s, const struct levels *levels)
+{
+    if (s->state != SLEEPER_AWAKE || s->worker_id == 0 || !link_is_up(s->upkeep)) {
         return;
     }
     s->state = SLEEPER_ROWS;
     s->rows_exist = true;
     db_params_clear(&s->params);
-    db_add_int8(&s->params, worker_id);
+    db_add_int8(&s->params, s->worker_id);
     levels_add_lanes(levels, &s->params);
     ask(s, &(struct db_statement){SQL_FALL_ASLEEP, &s->params}, on_rows);
 }
@@ -78,21 +86,14 @@ bool sleeper_is_asleep(const struct sleeper *s, uint64_t *since_ms)
     return s->state == SLEEPER_ASLEEP;
 }
 
-void sleeper_forget(struct sleeper *s)
+void sleeper_withdraw(struct sleeper *s)
 {
-    s->state = SLEEPER_AWAKE;
-    s->stale = s->asked;
-    uv_timer_stop(&s->pause);
-}
-
-void sleeper_withdraw(struct sleeper *s, int64_t worker_id)
-{
-    sleeper_forget(s);
-    if (!s->rows_exist) {
+    forget(s);
+    if (!s->rows_exist || s->worker_id == 0) {
         return;
     }
     db_params_clear(&s->params);
-    db_add_int8(&s->params, worker_id);
+    db_add_int8(&s->params, s->worker_id);
     s->rows_exist = link_query(s->upkeep, SQL_WITHDRAW, &s->params, on_withdrawn, NULL) < 0;
 }
 
@@ -103,12 +104,20 @@ void sleeper_close(struct sleeper *s)
     uv_close((uv_handle_t *)&s->pause, on_closed);
 }
 
+/* Back to AWAKE without touching the rows. */
+static void forget(struct sleeper *s)
+{
+    s->state = SLEEPER_AWAKE;
+    s->stale = s->asked;
+    uv_timer_stop(&s->pause);
+}
+
 static void ask(struct sleeper *s, const struct db_statement *statement, db_done_fn done)
 {
     if (link_send(s->upkeep, statement, 1, done, s) == 0) {
         s->asked++;
     } else {
-        sleeper_forget(s);
+        forget(s);
     }
 }
 
@@ -126,7 +135,7 @@ static struct sleeper *answered(void *arg, const struct db_reply *reply)
         if (reply->error != NULL) {
             log_warn("cannot fall asleep", LOG_TEXT("error", db_message(reply->error)));
         }
-        sleeper_forget(s);
+        forget(s);
         return NULL;
     }
     return s;

@@ -27,17 +27,20 @@ struct sleeper *sleeper_open(uv_loop_t *loop,
                              sleeper_asleep_fn asleep,
                              void *owner);
 
+/*
+ * The worker that holds its lock on this upkeep connection, or 0: awake, and nothing is asked of the
+ * database. Whoever holds the lock is the last: no earlier session of his can undo his sleep any more.
+ */
+void sleeper_set_worker(struct sleeper *s, int64_t worker_id);
+
 /* Begins, or goes on, towards ASLEEP for these lanes. No-op while a step is under way. */
-void sleeper_lie_down(struct sleeper *s, int64_t worker_id, const struct levels *levels);
+void sleeper_lie_down(struct sleeper *s, const struct levels *levels);
 
 /* True while enqueues notify; *since_ms is the clock_now_ms() from which that holds. */
 bool sleeper_is_asleep(const struct sleeper *s, uint64_t *since_ms);
 
-/* Back to AWAKE without touching the rows: the lanes changed, or the connection was lost. */
-void sleeper_forget(struct sleeper *s);
-
 /* Deletes the rows, so that enqueues stop notifying a busy worker. */
-void sleeper_withdraw(struct sleeper *s, int64_t worker_id);
+void sleeper_withdraw(struct sleeper *s);
 
 void sleeper_close(struct sleeper *s);
 

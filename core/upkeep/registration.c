@@ -210,6 +210,7 @@ static void on_lock(void *arg, const struct db_reply *reply)
     }
     r->locked = db_get_bool(reply->results[0], 0, 0);
     if (r->locked) {
+        r->events->locked(r->owner);
         advance(r);
     } else {
         uv_timer_start(&r->pause, on_pause, LOCK_PAUSE_MS, 0);

@@ -26,6 +26,8 @@ struct registration_options {
 struct registration_events {
     /* The worker has a new identity; nothing is leased under it yet. */
     void (*identified)(void *owner, int64_t worker_id);
+    /* It holds its lock on this connection: the sign of life that others look for is renewed. */
+    void (*locked)(void *owner);
     /* Its kinds have their ids, and these are its lanes. Told again whenever lanes may have changed. */
     void (*registered)(void *owner, const int32_t *lanes, size_t count);
     /* The database refused, for a reason that will not go away: message is borrowed. */

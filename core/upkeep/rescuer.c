@@ -14,7 +14,8 @@
 /* One worker as this connection has seen it. */
 struct sighting {
     int64_t worker_id;
-    uint64_t free_since_ms; /* 0: its lock is held */
+    int64_t beat_us;        /* its latest heartbeat, by the server's clock */
+    uint64_t free_since_ms; /* without a heartbeat since; 0: its lock is held */
     bool seen_held;
     bool listed; /* it is in the latest list */
 };
@@ -29,8 +30,12 @@ struct rescuer {
 };
 
 static void on_timer(uv_timer_t *timer);
-static void on_locks(void *arg, const struct db_reply *reply);
-static void note(struct rescuer *r, int64_t worker_id, bool held);
+static void look(struct rescuer *r, db_done_fn done);
+static void on_first_look(void *arg, const struct db_reply *reply);
+static void on_look(void *arg, const struct db_reply *reply);
+static bool note_all(struct rescuer *r, const struct db_reply *reply);
+static struct sighting *find(struct rescuer *r, int64_t worker_id);
+static void note(struct sighting *s, bool held, int64_t beat_us);
 static void forget_unlisted(struct rescuer *r);
 static void recover(struct rescuer *r);
 static void on_recovered(void *arg, const struct db_reply *reply);
@@ -54,6 +59,7 @@ void rescuer_up(struct rescuer *r)
     r->count = 0;
     look_ms = look_ms > 0 ? look_ms : 1;
     uv_timer_start(&r->timer, on_timer, look_ms, look_ms);
+    look(r, on_first_look);
 }
 
 void rescuer_close(struct rescuer *r)
@@ -65,47 +71,71 @@ void rescuer_close(struct rescuer *r)
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct rescuer *r = timer->data;
+    look(timer->data, on_look);
+}
 
-    if (link_query(r->upkeep, SQL_WORKER_LOCKS, NULL, on_locks, r) < 0) {
+static void look(struct rescuer *r, db_done_fn done)
+{
+    if (link_query(r->upkeep, SQL_WORKER_LOCKS, NULL, done, r) < 0) {
         uv_timer_stop(&r->timer); /* rescuer_up() starts it again */
     }
 }
 
-static void on_locks(void *arg, const struct db_reply *reply)
+/* At once, so that a worker that dies soon was seen alive. */
+static void on_first_look(void *arg, const struct db_reply *reply)
 {
-    struct rescuer *r = arg;
+    (void)note_all(arg, reply);
+}
 
+static void on_look(void *arg, const struct db_reply *reply)
+{
+    if (note_all(arg, reply)) {
+        recover(arg);
+    }
+}
+
+static bool note_all(struct rescuer *r, const struct db_reply *reply)
+{
     if (reply->lost || reply->error != NULL) {
-        return;
+        return false;
     }
     for (size_t i = 0; i < r->count; i++) {
         r->sightings[i].listed = false;
     }
-    for (int i = 0; i < db_rows(reply->results[0]); i++) {
-        note(r, db_get_int(reply->results[0], i, 0), db_get_bool(reply->results[0], i, 1));
+    const PGresult *res = reply->results[0];
+    for (int i = 0; i < db_rows(res); i++) {
+        note(find(r, db_get_int(res, i, 0)), db_get_bool(res, i, 1), db_get_time_us(res, i, 2));
     }
     forget_unlisted(r);
-    recover(r);
+    return true;
 }
 
-static void note(struct rescuer *r, int64_t worker_id, bool held)
+static struct sighting *find(struct rescuer *r, int64_t worker_id)
 {
-    struct sighting *s = NULL;
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->sightings[i].worker_id == worker_id) {
+            return &r->sightings[i];
+        }
+    }
+    r->sightings = mem_resize(r->sightings, r->count + 1, sizeof(*r->sightings));
+    r->sightings[r->count] = (struct sighting){.worker_id = worker_id};
+    return &r->sightings[r->count++];
+}
 
-    for (size_t i = 0; i < r->count && s == NULL; i++) {
-        s = r->sightings[i].worker_id == worker_id ? &r->sightings[i] : NULL;
-    }
-    if (s == NULL) {
-        r->sightings = mem_resize(r->sightings, r->count + 1, sizeof(*r->sightings));
-        s = &r->sightings[r->count++];
-        *s = (struct sighting){.worker_id = worker_id};
-    }
+/*
+ * A heartbeat is a sign of life like a held lock: of a worker that is cut off twice, we may only ever
+ * see the moments in which its lock is free.
+ */
+static void note(struct sighting *s, bool held, int64_t beat_us)
+{
+    bool beat = beat_us != s->beat_us;
+
     s->listed = true;
+    s->beat_us = beat_us;
     s->seen_held = s->seen_held || held;
     if (held) {
         s->free_since_ms = 0;
-    } else if (s->free_since_ms == 0) {
+    } else if (s->free_since_ms == 0 || beat) {
         s->free_since_ms = clock_now_ms();
     }
 }

@@ -3,7 +3,8 @@
  *
  * A worker is dead when it was silent for dead_after. A crash shows sooner: its session's advisory
  * lock is free. We believe that only after having seen, on one and the same connection, the lock held
- * and then free for 15 s: after a failover all locks are free, and nobody is dead.
+ * and then free, without a heartbeat, for 15 s: after a failover all locks are free, and nobody is dead.
+ * spec/model/death.pml.
  */
 #ifndef CORE_UPKEEP_RESCUER_H
 #define CORE_UPKEEP_RESCUER_H

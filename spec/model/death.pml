@@ -15,8 +15,8 @@
  * - A worker that was declared dead starts over under another id: a new worker.
  *
  * Per -D: CUTS of an upkeep connection, FAILOVERS, KILLS. Two cuts of one worker within its grace look
- * like one to who sees its lock only now and then. -DHEARTBEATS_COUNT is the cure: a heartbeat since the
- * last look is a sign of life like a held lock, and one follows take_lock. Defects: DEFECT_... below.
+ * like one to who sees its lock only now and then. So a heartbeat since the last look is a sign of life
+ * like a held lock, and one follows take_lock. Defects: DEFECT_... below.
  */
 #ifndef CUTS
 #define CUTS 0
@@ -86,7 +86,7 @@ inline note(it, held) {
     it.looks = 0
   :: else ->
     it.is_free = true;
-#ifdef HEARTBEATS_COUNT
+#ifndef DEFECT_ONLY_LOCKS_COUNT
     WHEN(it.beat, it.looks = 0)
 #endif
   fi;

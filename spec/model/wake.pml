@@ -22,9 +22,9 @@
  *   wait to be read are as one.
  *
  * Per -D: WORKERS, ENQUEUES, WITHDRAWS (too busy to be woken), CUTS of an upkeep connection; the server
- * may go on with a cut session for a while. With CUTS=2 a late withdraw of the second session can undo
- * the sleep of the third, until the poll: only the first had the lock, whose end the third waits for.
- * -DSLEEP_UNDER_LOCK is the cure. Defects, each found by scripts/model: DEFECT_... below.
+ * may go on with a cut session for a while. That is why a worker asks for sleep only under its lock: else a
+ * late withdraw of a second session can undo the sleep of a third, which waits only for the end of the first.
+ * Defects, each found by scripts/model: DEFECT_... below.
  */
 #ifndef WORKERS
 #define WORKERS 1
@@ -105,10 +105,10 @@ byte sessions = WORKERS;
 byte cuts = CUTS;
 byte withdraws = WITHDRAWS;
 
-#ifdef SLEEP_UNDER_LOCK
-#define MAY_ASK work[w].registered
-#else
+#ifdef DEFECT_SLEEP_WITHOUT_LOCK
 #define MAY_ASK work[w].up
+#else
+#define MAY_ASK work[w].registered
 #endif
 
 inline forget_sleep() {
@@ -229,9 +229,7 @@ end:
   :: atomic { work[w].up && !work[w].registered && lock[w] == 0 ->
       lock[w] = SESSION + 1;
       work[w].registered = true;
-#ifndef DEFECT_OLD_SLEEP
       forget_sleep(); /* the old session is gone: nothing of it can come between */
-#endif
       work[w].more = true }
   od
 }

@@ -6,6 +6,7 @@
 --     db:try(sql, ...)         rows, or nil, message, sqlstate, detail, hint
 --     db:connect(options)      one more connection (see bindings/pg.h), e.g. "user=jobq_reader"
 --     db:wait_until(what, sql, ...)   until the value is true; `what` is told when it never is
+--     db.patience_s                   after so many seconds
 --     db:enqueue { "email.send", args = '{}', queue = , priority = , ... } -> id
 --     db:job(id)               its row of the view jobq.job
 --     db:wait_for(id, status)  the job, once it has that status
@@ -13,7 +14,7 @@
 local uv = require "luv"
 local pg = require("jobq.core").pg
 
-local DEFAULT_SECONDS = 15
+local PATIENCE_S = 15
 
 local Database = {}
 Database.__index = Database
@@ -21,7 +22,7 @@ Database.__index = Database
 local M = {}
 
 function M.new(name, dsn)
-  return setmetatable({ name = name, dsn = dsn, others = {} }, Database)
+  return setmetatable({ name = name, dsn = dsn, others = {}, patience_s = PATIENCE_S }, Database)
 end
 
 function Database:main()
@@ -76,11 +77,11 @@ end
 
 --- Looks again and again, with a deadline. Cheap at first, then every 20 ms.
 function Database:wait_until(what, sql, ...)
-  local deadline = uv.hrtime() + DEFAULT_SECONDS * 1e9
+  local deadline = uv.hrtime() + self.patience_s * 1e9
   local pause_ms = 1
   while self:value(sql, ...) ~= true do
     if uv.hrtime() > deadline then
-      error(("waited %d s in vain until %s"):format(DEFAULT_SECONDS, what), 2)
+      error(("waited %d s in vain until %s"):format(self.patience_s, what), 2)
     end
     uv.run("nowait")
     uv.sleep(pause_ms)
@@ -111,7 +112,7 @@ function Database:job(id)
 end
 
 function Database:wait_for(id, status)
-  local deadline = uv.hrtime() + DEFAULT_SECONDS * 1e9
+  local deadline = uv.hrtime() + self.patience_s * 1e9
   local job
   repeat
     job = self:job(id)
@@ -122,7 +123,7 @@ function Database:wait_for(id, status)
     uv.sleep(10)
   until uv.hrtime() > deadline
   error(("job %d is %s after %d s, expected %s%s"):format(
-    id, job and job.status or "nowhere", DEFAULT_SECONDS, status,
+    id, job and job.status or "nowhere", self.patience_s, status,
     job and job.error and "; its error: " .. job.error or ""
   ), 2)
 end
