@@ -28,7 +28,14 @@ function M.types.id(word)
   return number
 end
 
-M.types.duration = time.parse
+--- In seconds; row.min is the shortest.
+function M.types.duration(word, row)
+  local seconds, message, hint = time.parse(word)
+  if seconds and seconds < (row.min or 0) then
+    return nil, ("'%s' is too short, expected at least %s"):format(word, time.span(row.min))
+  end
+  return seconds, message, hint
+end
 
 function M.types.choice(word, row)
   for _, choice in ipairs(row.choices) do

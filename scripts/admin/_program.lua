@@ -22,13 +22,13 @@ local function say(message)
   io.stderr:write("jobq: ", message, "\n")
 end
 
---- The names of all commands, sorted.
+--- The names of all commands, sorted: "jobs", "workers", "workers cleanup".
 local function command_names(scripts)
   local names = {}
   for _, file in ipairs(assert(host.list(scripts))) do
-    local name = file:match "^(%l[%w%-]*)%.lua$"
+    local name = file:match "^(%l[%w%-_]*)%.lua$"
     if name and name ~= "main" then
-      table.insert(names, name)
+      table.insert(names, (name:gsub("_", " ")))
     end
   end
   table.sort(names)
@@ -39,11 +39,37 @@ local function load_command(scripts, name)
   local names = command_names(scripts)
   for _, known in ipairs(names) do
     if known == name then
-      return dofile(("%s/%s.lua"):format(scripts, name))
+      return dofile(("%s/%s.lua"):format(scripts, name:gsub(" ", "_")))
     end
   end
   failure.raise("usage", ("unknown command '%s'"):format(text.clean(name)),
     near.hint(name, names) or "jobq help lists the commands")
+end
+
+local function has_verbs(names, noun)
+  for _, name in ipairs(names) do
+    if name:sub(1, #noun + 1) == noun .. " " then
+      return true
+    end
+  end
+  return false
+end
+
+--- The name of the command at these words, and where its own words begin: `next` follows the noun.
+-- A word after a noun that takes none is meant as its verb.
+local function name_at(scripts, noun, words, next)
+  local verb = words[next]
+  local names = command_names(scripts)
+  if not verb or verb:sub(1, 1) == "-" or not has_verbs(names, noun) then
+    return noun, next
+  end
+  local name = noun .. " " .. verb
+  for _, known in ipairs(names) do
+    if known == name then
+      return name, next + 1
+    end
+  end
+  return load_command(scripts, noun).arguments and noun or name, next
 end
 
 local function all_options(command)
@@ -156,7 +182,8 @@ local function dispatch(words, scripts)
     io.write("jobq ", host.version, "\n")
     return 0
   elseif plain[1] then
-    return run_command(scripts, plain[1], words, at, values)
+    local name, next = name_at(scripts, plain[1], words, at)
+    return run_command(scripts, name, words, next, values)
   elseif values.help then
     return run_command(scripts, "help", words, at, {})
   end

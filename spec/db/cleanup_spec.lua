@@ -116,6 +116,22 @@ describe("cleaning up", function()
     assert.equal("pending", db:job(id).status)
   end)
 
+  it("deletes in batches what finished before a time, but for what is just retried", function()
+    local first, second = finish "completed", finish "failed"
+    local third = finish "failed"
+    db:query "update jobq.finished set finished_at = now() - interval '2 days' where id > 1"
+    local person = db:connect()
+    assert(person:query "begin")
+    assert(person:query("select jobq.retry($1)", second))
+    local delete = [[select deleted, last_id from jobq.delete_finished(now() - interval '1 day',
+      after_id => $1, at_most => 1)]]
+    assert.same({ deleted = 1, last_id = third }, db:row(delete, 0))
+    assert.same({ deleted = 0 }, db:row(delete, third))
+    assert(person:query "commit")
+    assert.equal("pending", db:job(second).status)
+    assert.equal(first, db:value "select id from jobq.finished")
+  end)
+
   it("sweeps keys, sleepers, wishes and workers that are over", function()
     local id = finish "completed"
     db:query "select jobq.enqueue('a', unique_key => 'k', unique_for => '1 ms')"

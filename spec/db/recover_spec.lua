@@ -52,6 +52,12 @@ describe("recovery", function()
     assert.equal("dead", state(w))
   end)
 
+  it("tells of a dead worker that held nothing, once", function()
+    silence(w)
+    assert.same({ { worker_id = w.id, jobs = 0 } }, recover())
+    assert.same({}, recover())
+  end)
+
   it("leaves a living worker alone", function()
     claim(2)
     assert.same({}, recover())
@@ -91,7 +97,8 @@ describe("recovery", function()
 
     it("is refused while somebody holds its lock: it came back", function()
       claim(1)
-      assert.same({ { id = w.id, held = true } }, rescuer:ask "worker_locks")
+      local seen = rescuer:ask "worker_locks"
+      assert.same({ 1, w.id, true }, { #seen, seen[1].id, seen[1].held })
       assert.same({}, recover { w.id })
       assert.equal("running", state(w))
     end)
@@ -133,7 +140,7 @@ describe("recovery", function()
     silence(w)
     w:sql "begin"
     assert.equal(0, w:finish(job, "completed"))
-    assert.same({}, recover())
+    assert.same({ { worker_id = w.id, jobs = 0 } }, recover())
     w:sql "commit"
     assert.same({}, recover())
     assert.equal("completed", db:job(job.id).status)

@@ -57,7 +57,8 @@ describe("roles", function()
   }
   local CHANGE = {
     "select jobq.cancel(999)", "select jobq.retry(999)", "select jobq.cleanup()",
-    "select jobq.forget()", "select * from jobq.recover()", "select jobq.reload()",
+    "select jobq.forget()", "select * from jobq.delete_finished(now())",
+    "select * from jobq.recover()", "select jobq.reload()",
   }
   local ENQUEUE = {
     "select jobq.enqueue('b', unique_key => 'k', tags => array['t'])",

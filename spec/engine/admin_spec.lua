@@ -240,6 +240,75 @@ describe("jobq", function()
     it("says what it dropped", function()
       assert.match("^%d+ days of finished jobs", ok("cleanup").out)
     end)
+
+    local function count()
+      return db:value "select count(*) from jobq.finished"
+    end
+
+    describe("of what is older than a time", function()
+      before_each(function()
+        for _, kind in ipairs { "email.send", "email.digest", "file_x.a", "fileyx.a" } do
+          db:enqueue { kind }
+        end
+        db:query "select jobq.cancel(id) from generate_series(1, 4) id"
+        db:query "update jobq.finished set status = 'completed' where id = 3"
+        db:query "update jobq.finished set finished_at = now() - interval '2 days' where id > 1"
+      end)
+
+      it("shows first what it would delete, then does it", function()
+        assert.match("cancelled%s+2%s.*\ncompleted%s+1%s",
+          ok("cleanup --older-than 1d --dry-run").out)
+        assert.equal(4, count())
+        assert.match("\n3 more jobs deleted$", ok("cleanup --older-than 1d").out)
+        assert.equal(1, db:value "select id from jobq.finished")
+      end)
+
+      it("deletes only some", function()
+        local command = "cleanup --json --older-than 1d "
+        assert.equal(1, ok(command .. "--kind file_*").json.jobs_deleted)
+        assert.equal(0, ok(command .. "--status failed").json.jobs_deleted)
+        assert.equal(2, ok(command .. "--status failed --status cancelled").json.jobs_deleted)
+        assert.equal(1, count())
+      end)
+
+      it("takes no other wish without the time, and deletes nothing then", function()
+        assert.equal(2, jobq("cleanup --kind x").status)
+        assert.equal(2, jobq("cleanup --older-than soon").status)
+        assert.equal(2, jobq("cleanup --older-than 1d --status pending").status)
+        assert.equal(4, count())
+      end)
+    end)
+  end)
+
+  describe("workers cleanup", function()
+    local function register(name, silent_for)
+      return db:value([[insert into jobq.worker (pid, host, name, version, concurrency, seen_at)
+        values (1, 'nowhere', $1::text, '0', 1, now() - $2::interval) returning id]],
+        name, silent_for)
+    end
+
+    it("declares dead who was silent, and says who", function()
+      register("lively", "2 minutes")
+      register("silent", "6 minutes")
+      assert.match("^silent%s+nowhere%s+1%s+0$", ok("workers cleanup").out:match "\n(.*)")
+      assert.equal("no worker was silent for so long", ok("workers cleanup").out)
+      local items = ok("workers cleanup --silent-for 60s --json").json.items
+      assert.same({ "lively", 0 }, { items[1].name, items[1].jobs })
+      assert.equal(0, db:value "select count(*) from jobq.worker where state = 'running'")
+    end)
+
+    it("does not take those for dead who need not have beaten yet", function()
+      local answer = jobq "workers cleanup --silent-for 10s"
+      assert.equal(2, answer.status)
+      assert.match("%-%-silent%-for: '10s' is too short, expected at least 1m", answer.err)
+    end)
+
+    it("suggests a verb that is nearly right", function()
+      local answer = jobq "workers celanup"
+      assert.equal(2, answer.status)
+      assert.match("unknown command 'workers celanup'\nhint: did you mean 'workers cleanup'%?",
+        answer.err)
+    end)
   end)
 
   describe("migrate", function()

@@ -15,6 +15,7 @@ returns table (worker_id bigint, jobs bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
+  found bigint[];
   dead bigint;
   seqs bigint[];
   slots smallint[];
@@ -26,7 +27,8 @@ declare
 begin
   -- One statement finds and takes them: of two recoverers the second passes by, and a heartbeat in flight holds the
   -- row, so that worker is alive. CASE, because AND does not say which side is looked at first.
-  update jobq.worker w set state = 'dead'
+  with died as (
+    update jobq.worker w set state = 'dead'
     where w.id in (
       select d.id from jobq.worker d
       where d.state = 'running'
@@ -34,12 +36,16 @@ begin
           when d.seen_at < now() - dead_after then true
           when d.id = any (missing) then pg_try_advisory_xact_lock(d.id)
           else false end
-      for update skip locked);
+      for update skip locked)
+    returning w.id)
+  select coalesce(array_agg(d.id), '{}') into found from died d;
 
   -- Leases of all that do not run, not only of those just found: a paused worker may claim once more before it learns.
   for dead in
-    select distinct l.worker_id from jobq.lease l
+    select l.worker_id from jobq.lease l
     where not exists (select from jobq.worker w where w.id = l.worker_id and w.state = 'running')
+    union
+    select unnest(found)
     order by 1
   loop
     with orphan as materialized (
@@ -61,15 +67,17 @@ begin
       array_agg(distinct p.lane_id)
       into seqs, slots, outcomes, delays, errors, more
     from open p;
-    continue when seqs is null;
-
-    perform jobq.settle(dead, seqs, slots, outcomes, null, delays, errors);
-    lanes := lanes || more;
-    return query select dead, cardinality(slots)::bigint;
+    if seqs is not null then
+      perform jobq.settle(dead, seqs, slots, outcomes, null, delays, errors);
+      lanes := lanes || more;
+    end if;
+    if seqs is not null or dead = any (found) then
+      return query select dead, coalesce(cardinality(slots), 0)::bigint;
+    end if;
   end loop;
   perform jobq.wake_lanes(lanes);
 end $$;
-comment on function jobq.recover is 'Marks silent workers dead and puts their unsettled jobs back; returns a row per worker.';
+comment on function jobq.recover is 'Marks silent workers dead and puts their unsettled jobs back; a row for each of them, also without jobs.';
 
 -- Gives back leases that the worker does not know. With each heartbeat and right after a reconnect.
 --

@@ -42,8 +42,8 @@ declare
                    jobq.cancel_request
     jobq_worker:   select on jobq.job, jobq.worker_status, jobq.log
     jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.retry, jobq.cleanup,
-                   jobq.forget, jobq.stats, jobq.attempts, jobq.find, jobq.recover,
-                   jobq.reload
+                   jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
+                   jobq.recover, jobq.reload
     jobq_admin:    select on jobq.job, jobq.worker_status, jobq.log
     jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find
     jobq_reader:   select on jobq.job, jobq.worker_status, jobq.log
