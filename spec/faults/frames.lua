@@ -4,6 +4,7 @@
 --     for _, frame in ipairs(reader:feed(data)) do
 --       frame.type                                 "startup", or the letter: "P", "Z", ...
 --       frame.bytes                                the whole frame, to be passed on
+--       frame.statement                            of a Bind: the name of the prepared statement
 --     end
 --
 -- What is not complete yet waits for more. Encryption is not spoken here: a Unix socket has none.
@@ -22,7 +23,7 @@ local Reader = {}
 Reader.__index = Reader
 
 function M.reader(starts_untyped)
-  return setmetatable({ rest = "", untyped = starts_untyped }, Reader)
+  return setmetatable({ rest = "", untyped = starts_untyped, binds = starts_untyped }, Reader)
 end
 
 -- Type and size of the frame that begins at `at`, or nil when its head is not all there.
@@ -31,6 +32,11 @@ local function head(self, bytes, at)
     return "startup", #bytes - at + 1 >= 4 and string.unpack(">I4", bytes, at) or nil
   end
   return bytes:sub(at, at), #bytes - at + 1 >= 5 and 1 + string.unpack(">I4", bytes, at + 1) or nil
+end
+
+-- Bind: the letter, its length, the names of portal and statement, each with a zero behind it.
+local function statement_of(letter, bytes)
+  return letter == "B" and bytes:match "^B....[^\0]*\0([^\0]*)\0" or nil
 end
 
 function Reader:feed(data)
@@ -42,7 +48,9 @@ function Reader:feed(data)
     if not size or at + size - 1 > #bytes then
       break
     end
-    table.insert(found, { type = letter, bytes = bytes:sub(at, at + size - 1) })
+    local frame = { type = letter, bytes = bytes:sub(at, at + size - 1) }
+    frame.statement = self.binds and statement_of(letter, frame.bytes)
+    table.insert(found, frame)
     self.untyped = false
     at = at + size
   end

@@ -7,6 +7,8 @@
 --
 --     cut CLIENT f|b TYPE before|after   cuts both ends before or after the next frame of that type
 --                                        was passed on to the server (f) or back (b)
+--     unanswered CLIENT STATEMENT        cuts both ends when the next transaction with that prepared
+--                                        statement has committed, and before the client is told
 --     half CLIENT SECONDS HOW            passes nothing on and closes nothing, new connections too;
 --                                        HOW it ends: cut or resume; lose: as cut, and the server
 --                                        loses its end at once
@@ -18,7 +20,7 @@ local frames = require "faults.frames"
 local PORT = ".s.PGSQL.5432"
 
 local dir, server_dir = arg[1], arg[2]
-local clients = {} -- by name: { name, cuts, halted, delay_ms, conns }
+local clients = {} -- by name: { name, cuts, unanswered, halted, delay_ms, conns }
 
 local function tell(...)
   io.stdout:write(table.concat({ ... }, " "), "\n")
@@ -56,10 +58,31 @@ local function take_cut(client, way, frame)
   end
 end
 
+-- Remembers what each Sync ends, and whether this frame is an answer that must not arrive.
+local function is_unwanted(conn, way, frame)
+  local client = conn.client
+  if way.name == "f" and frame.statement then
+    conn.bound[frame.statement] = true
+  elseif way.name == "f" and frame.type == "S" then
+    table.insert(conn.asked, conn.bound)
+    conn.bound = {}
+  elseif way.name == "b" and frame.type == "Z" and #conn.asked > 0 then
+    local answered = table.remove(conn.asked, 1)
+    if client.unanswered and answered[client.unanswered] then
+      tell("unanswered", client.name, client.unanswered)
+      client.unanswered = nil
+      return true
+    end
+  end
+end
+
 -- Passes frames on until one of them is where the cut is.
 local function pass(conn, way, list)
   local gathered = {}
   for _, frame in ipairs(list) do
+    if is_unwanted(conn, way, frame) then
+      return write(conn, way, table.concat(gathered), function() kill(conn) end)
+    end
     local cut = take_cut(conn.client, way, frame)
     if cut and cut.when == "before" then
       tell("cut", conn.client.name, way.name, frame.type, "before")
@@ -156,7 +179,7 @@ local function serve(name)
   local listener = uv.new_pipe()
   assert(listener:bind(dir .. "/" .. name .. "/" .. PORT))
   listener:listen(64, function()
-    local conn = { client = client, front = uv.new_pipe(), ways = {} }
+    local conn = { client = client, front = uv.new_pipe(), ways = {}, bound = {}, asked = {} }
     listener:accept(conn.front)
     client.conns[conn] = true
     if not client.halted then
@@ -191,6 +214,10 @@ function orders.cut(client, way, letter, when)
   table.insert(client.cuts, { way = way, type = letter, when = when })
 end
 
+function orders.unanswered(client, statement)
+  client.unanswered = statement
+end
+
 function orders.half(client, seconds, how)
   client.halted = true
   for conn in pairs(how == "lose" and client.conns or {}) do
@@ -210,7 +237,7 @@ function orders.delay(client, ms, seconds)
 end
 
 function orders.clear(client)
-  client.cuts, client.delay_ms = {}, 0
+  client.cuts, client.unanswered, client.delay_ms = {}, nil, 0
   if client.halted then
     resume(client, "cut")
   end

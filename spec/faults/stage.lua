@@ -10,6 +10,7 @@ local uv = require "luv"
 local files = require "support.files"
 local postgres = require "support.postgres"
 local process = require "support.process"
+local proxy = require "support.proxy"
 local workers = require "faults.workers"
 
 local Stage = {}
@@ -31,24 +32,14 @@ local function boot_time()
   return M.now() - file:read "n"
 end
 
-local function lua(words)
-  words.env = words.env or {}
-  words.env.LUA_PATH, words.env.LUA_CPATH = os.getenv "LUA_PATH", os.getenv "LUA_CPATH"
-  table.move({ "setpriv", "--pdeathsig=KILL", "lua5.4" }, 1, 3, 1, table.move(words, 1, #words, 4))
-  return process.start(words)
-end
-
 local function open_proxy(self)
-  local words = { "spec/faults/proxy.lua", self.dir, self.server_dir }
+  local names = {}
   for _, list in ipairs { self.slots, self.producers } do
     for _, client in ipairs(list) do
-      table.insert(words, client.slot)
+      table.insert(names, client.slot)
     end
   end
-  self.proxy = lua(words)
-  self.proxy:wait_until(function() return self.proxy.out_lines[1] == "ready" end, "the proxy")
-  self.control = uv.new_pipe()
-  self.control:connect(self.dir .. "/control")
+  self.proxy = proxy.open(self.dir, self.server_dir, names)
 end
 
 -- An interrupted run still ends its processes and removes its folder.
@@ -91,7 +82,7 @@ end
 
 --- Tells the proxy what to do; see proxy.lua.
 function Stage:order(...)
-  self.control:write(table.concat({ ... }, " ") .. "\n")
+  self.proxy:order(...)
 end
 
 --- SQL past the proxy; nil and the sqlstate when it failed, e.g. because the server is away.
@@ -116,7 +107,7 @@ end
 
 function Stage:start_producers()
   for i, producer in ipairs(self.producers) do
-    producer.process = lua {
+    producer.process = process.lua {
       "spec/faults/producer.lua", producer.slot, self:dsn(producer.slot), self.dir,
       tostring(self.options.seed * 100 + i), self.options.mix, tostring(self.options.rate),
       env = { JOBQ_DEFECT = self.options.defect },
@@ -187,8 +178,8 @@ function Stage:turn()
   uv.run "nowait"
   if self.interrupted then
     error("interrupted by " .. self.interrupted, 0)
-  elseif self.proxy.status then
-    error("the proxy is gone\n" .. self.proxy:last_words(), 0)
+  elseif self.proxy.process.status then
+    error("the proxy is gone\n" .. self.proxy.process:last_words(), 0)
   end
   self:read_logs()
   for i = #self.tasks, 1, -1 do
@@ -227,8 +218,8 @@ function Stage:close(keep)
       end
     end
   end
-  if self.control then
-    self.control:close()
+  if self.proxy then
+    self.proxy:close()
   end
   process.sweep(true)
   self.forget_clocks()

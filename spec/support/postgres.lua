@@ -19,8 +19,13 @@
 --
 -- postgres.database()        a database with all migrations
 -- postgres.database "empty"  one without
--- postgres.restart()         stops the server at once, as in a crash, and starts it again
+-- postgres.restart()         stops the server at once, as in a crash, and starts it again; "fast": in
+--                            order, but cutting every connection, as pg_ctl restart -m fast does
 -- postgres.stop() .start()   the two halves of that
+-- postgres.crash(pid)        kill -9 of one of its backends
+-- postgres.program(name)     where initdb, postgres, pg_basebackup are
+-- postgres.folder()          a new one for a server, swept when its busted was killed
+-- postgres.unprivileged(w)   words that run w as who may run a server, and end it with us
 --
 -- What a database can do is in support/database.lua: query, value, row, wait_until, connect, ...
 --
@@ -44,7 +49,7 @@ local ENOUGH_BYTES = 2 << 30
 local server = nil -- { dir, handle, serial, open = { database objects } }
 local in_test = false
 
-local function bin(program)
+function M.program(program)
   for _, dir in ipairs(files.glob("/usr/lib/postgresql/*/bin")) do
     if files.exists(dir .. "/" .. program) then
       return dir .. "/" .. program
@@ -54,7 +59,7 @@ local function bin(program)
 end
 
 -- PostgreSQL does not run as root, and must not outlive us.
-local function unprivileged(args)
+function M.unprivileged(args)
   local words = { "setpriv" }
   if uv.getuid() == 0 then
     words = { "setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups" }
@@ -90,8 +95,8 @@ end
 
 -- The server is our child, so that we notice its end; nothing here needs pg_ctl.
 local function launch()
-  local args = unprivileged {
-    bin "postgres", "-D", server.dir .. "/data", "-k", server.dir,
+  local args = M.unprivileged {
+    M.program "postgres", "-D", server.dir .. "/data", "-k", server.dir,
     "-c", "listen_addresses=", "-c", "max_connections=200", "-c", "logging_collector=off",
     "-c", "fsync=" .. (M.durable and "on" or "off"), "-c", "log_min_messages=error",
     "-c", "shared_buffers=64MB",
@@ -162,17 +167,20 @@ local function admin(sql)
   assert(server.conn:query(sql))
 end
 
-local function create()
+function M.folder()
   sweep()
-  server = { serial = 0, open = {} }
-  local name = ("%s/jobq-spec-%d-XXXXXX"):format(place(), uv.os_getpid())
-  server.dir = assert(uv.fs_mkdtemp(name))
+  local dir = assert(uv.fs_mkdtemp(("%s/jobq-spec-%d-XXXXXX"):format(place(), uv.os_getpid())))
   if uv.getuid() == 0 then
     local uid, gid = files.user "postgres"
-    assert(uv.fs_chown(server.dir, uid, gid))
+    assert(uv.fs_chown(dir, uid, gid))
   end
-  files.run(unprivileged {
-    bin "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
+  return dir
+end
+
+local function create()
+  server = { serial = 0, open = {}, dir = M.folder() }
+  files.run(M.unprivileged {
+    M.program "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
     "--locale=C.UTF-8", "-D", server.dir .. "/data",
   }, server.dir)
   launch()
@@ -226,9 +234,9 @@ function M.database(state)
   return db
 end
 
---- As in a crash: every connection is cut, unsynced work is lost.
-function M.stop()
-  halt("sigquit")
+--- As in a crash: every connection is cut, unsynced work is lost. "fast": in order.
+function M.stop(mode)
+  halt(mode == "fast" and "sigint" or "sigquit")
 end
 
 function M.start()
@@ -238,8 +246,18 @@ function M.start()
   end
 end
 
-function M.restart()
-  M.stop()
+--- Kills one of its processes with -9: the server ends all the others, too, and recovers.
+function M.crash(pid)
+  server.conn:close()
+  for _, db in ipairs(server.open) do
+    db:close()
+  end
+  assert(uv.kill(pid, "sigkill"))
+  server.conn = wait_until_up()
+end
+
+function M.restart(mode)
+  M.stop(mode)
   M.start()
 end
 

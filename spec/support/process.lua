@@ -93,6 +93,14 @@ function M.start(words)
   return self
 end
 
+--- A Lua program that finds our modules as we do.
+function M.lua(words)
+  words.env = words.env or {}
+  words.env.LUA_PATH, words.env.LUA_CPATH = os.getenv "LUA_PATH", os.getenv "LUA_CPATH"
+  table.move({ "setpriv", "--pdeathsig=KILL", "lua5.4" }, 1, 3, 1, table.move(words, 1, #words, 4))
+  return M.start(words)
+end
+
 local function poll(condition, give_up, self)
   local deadline = uv.hrtime() + M.SECONDS * 1e9
   while true do
