@@ -451,6 +451,7 @@ static int finish(struct loader *l)
         c->executors = c->executors > MOST_EXECUTORS ? MOST_EXECUTORS : c->executors;
         c->executors = c->executors > c->concurrency ? c->concurrency : c->executors;
     }
+    c->name_is_given = c->name != NULL;
     if (c->name == NULL) {
         c->name = default_name();
     }

@@ -41,6 +41,7 @@ struct config {
 
     /* Other. */
     char *name; /* of this worker */
+    bool name_is_given;
     char *file; /* the config file; NULL: none was given */
     struct buffer
         settings; /* of handlers: NAME=VALUE, each name once, each followed by a newline */

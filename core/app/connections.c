@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/app/engine_parts.h"
 #include "core/base/clock.h"
@@ -15,6 +16,9 @@
 
 /* A database that stays away is mentioned so often. */
 #define MENTION_MS 60000u
+
+/* A difference that no network and no pause between two readings explains. */
+#define CLOCK_FAR_OFF_S 60
 
 static void on_work_up(void *owner)
 {
@@ -34,26 +38,37 @@ static void on_work_down(void *owner, const char *why)
     log_warn("database lost", LOG_TEXT("error", why));
 }
 
-/* Before the first success a refusal is a mistake in the DSN, later it is an outage like any other. */
+/* Before anything has worked: one line, and what to do about it. */
+static void refuse_link(struct engine *e, enum link_failure failure, struct slice why)
+{
+    bool standby = failure == LINK_STANDBY;
+    int status = failure == LINK_BAD_DSN ? EXIT_USAGE : EXIT_NO_DATABASE;
+
+    (void)fprintf(stderr,
+                  "jobq-run: cannot use the database: %.*s\nhint: %sthe dsn is from %s%s\n",
+                  (int)why.size,
+                  why.data,
+                  standby ? "name the primary, or all hosts and target_session_attrs=read-write; " : "",
+                  e->config->dsn_source,
+                  standby ? "" : "; jobq doctor checks it step by step");
+    ending_leave(e, standby ? EXIT_READ_ONLY : status);
+}
+
+/*
+ * Before the first success a refusal is a mistake in the DSN, later it is an outage like any other: in a
+ * failover the standby may answer before it is the primary.
+ */
 static void on_link_failed(void *owner, enum link_failure failure, const char *why)
 {
     struct engine *e = owner;
     uint64_t now_ms = clock_now_ms();
-    const char *line_end = strchr(why, '\n');
-    int size = line_end == NULL ? (int)strlen(why) : (int)(line_end - why);
+    struct slice line = {why, strcspn(why, "\n")};
 
     if (failure != LINK_UNREACHABLE && !e->was_connected && e->phase == PHASE_RUNNING) {
-        (void)fprintf(stderr,
-                      "jobq-run: cannot use the database: %.*s\nhint: the dsn is from %s; "
-                      "jobq doctor checks it step by step\n",
-                      size,
-                      why,
-                      e->config->dsn_source);
-        ending_leave(e, failure == LINK_BAD_DSN ? EXIT_USAGE : EXIT_NO_DATABASE);
+        refuse_link(e, failure, line);
     } else if (e->mentioned_ms == 0 || now_ms - e->mentioned_ms >= MENTION_MS) {
         e->mentioned_ms = now_ms;
-        log_warn("cannot reach the database, trying again",
-                 LOG_SLICE("error", ((struct slice){why, (size_t)size})));
+        log_warn("cannot reach the database, trying again", LOG_SLICE("error", line));
     }
 }
 
@@ -87,11 +102,71 @@ void connections_refuse(struct engine *e, const char *sqlstate, const char *mess
     if (strcmp(sqlstate, "42501") == 0) {
         (void)snprintf(line, sizeof(line), "the role may not do this: %s", message);
         refuse(e, EXIT_REFUSED, line, "grant jobq_worker to the role, as the owner of the schema");
+    } else if (strcmp(sqlstate, "25006") == 0 && registration_worker_id(e->registration) == 0) {
+        (void)snprintf(line, sizeof(line), "the database can only be read: %s", message);
+        refuse(e,
+               EXIT_READ_ONLY,
+               line,
+               "alter database or alter role ... set default_transaction_read_only = off");
     } else if (strncmp(sqlstate, "3F", 2) == 0 || strncmp(sqlstate, "42", 2) == 0) {
-        refuse(e, EXIT_SCHEMA, "the database has no jobq schema", "jobq migrate");
+        refuse(e,
+               EXIT_SCHEMA,
+               "the database has no jobq schema",
+               "jobq migrate, or as the owner: jobq migrate --print | psql");
     } else {
         log_warn("cannot register", LOG_TEXT("error", message));
     }
+}
+
+void connections_refuse_name(struct engine *e, const char *holder)
+{
+    char line[512];
+    bool known = *holder != 0;
+
+    (void)snprintf(line,
+                   sizeof(line),
+                   "another worker named '%s' is running%s%s%s",
+                   e->config->name,
+                   known ? " (" : "",
+                   holder,
+                   known ? ")" : "");
+    refuse(e, EXIT_NAME_TAKEN, line, "give each worker a name of its own, or leave --name out");
+}
+
+static void format_time(int64_t unix_us, char *text, size_t size)
+{
+    time_t seconds = (time_t)(unix_us / 1000000);
+    struct tm utc;
+
+    gmtime_r(&seconds, &utc);
+    (void)strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/*
+ * Nothing breaks: what is due, late or dead is decided by the database's clock, and intervals by a clock
+ * that nobody sets. But whoever reads this log beside another one, or sets run_at from os.time(), is
+ * misled; so it is said, and the worker works.
+ */
+static void check_clock(struct engine *e, int64_t database_us)
+{
+    char here[32] = "";
+    char there[32] = "";
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t here_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    int64_t ahead_s = (here_us - database_us) / 1000000;
+    if (e->clock_was_told || llabs((long long)ahead_s) < CLOCK_FAR_OFF_S) {
+        return;
+    }
+    e->clock_was_told = true;
+    format_time(here_us, here, sizeof(here));
+    format_time(database_us, there, sizeof(there));
+    log_warn("the clocks of this machine and of the database differ",
+             LOG_TEXT("here", here),
+             LOG_TEXT("database", there),
+             LOG_INT("seconds", ahead_s),
+             LOG_TEXT("hint", "set them by NTP; jobs go by the database's"));
 }
 
 static void on_schema(void *arg, const struct db_reply *reply)
@@ -115,7 +190,12 @@ static void on_schema(void *arg, const struct db_reply *reply)
                        "database schema is %d, at least %d is needed",
                        version,
                        migrate_newest());
-        refuse(e, EXIT_SCHEMA, line, "jobq migrate");
+        char hint[128];
+        (void)snprintf(hint,
+                       sizeof(hint),
+                       "jobq migrate, or as the owner: jobq migrate --print --from %d | psql",
+                       version);
+        refuse(e, EXIT_SCHEMA, line, hint);
     } else if (version_compare(JOBQ_VERSION, least) < 0) {
         (void)snprintf(line,
                        sizeof(line),
@@ -125,6 +205,7 @@ static void on_schema(void *arg, const struct db_reply *reply)
                        JOBQ_VERSION);
         refuse(e, EXIT_SCHEMA, line, "upgrade jobq-run on this machine");
     } else {
+        check_clock(e, db_get_time_us(reply->results[0], 0, 2));
         e->was_connected = true;
         e->mentioned_ms = 0;
         registration_up(e->registration);

@@ -57,6 +57,11 @@ static void on_registered(void *owner, const int32_t *lanes, size_t count)
     claimer_set_lanes(e->claimer, lanes, count);
 }
 
+static void on_name_taken(void *owner, const char *holder)
+{
+    connections_refuse_name(owner, holder);
+}
+
 static void on_refused(void *owner, const char *sqlstate, const char *message)
 {
     connections_refuse(owner, sqlstate, message);
@@ -65,6 +70,7 @@ static void on_refused(void *owner, const char *sqlstate, const char *message)
 static const struct registration_events registration_events = {on_identified,
                                                                on_locked,
                                                                on_registered,
+                                                               on_name_taken,
                                                                on_refused};
 
 /* ---- heartbeat ---- */
@@ -221,7 +227,13 @@ static void open_parts(struct engine *e, const char *conninfo)
     struct link_options work = {conninfo, "jobq-run work", false};
     struct link_options upkeep = {conninfo, "jobq-run upkeep", true};
     struct claimer_options claiming = {c->poll_interval_ms};
-    struct registration_options identity = {c->name, JOBQ_VERSION, c->queues, c->concurrency};
+    struct registration_options identity = {
+        .name = c->name,
+        .name_is_given = c->name_is_given,
+        .version = JOBQ_VERSION,
+        .queues = c->queues,
+        .concurrency = c->concurrency,
+    };
     struct pool_options pool = {
         .executors = c->executors,
         .executor_memory = c->executor_memory_bytes,

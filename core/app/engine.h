@@ -13,6 +13,8 @@ enum exit_status {
     EXIT_NO_DATABASE = 4,
     EXIT_REFUSED = 5,
     EXIT_SCHEMA = 7,
+    EXIT_NAME_TAKEN = 8,
+    EXIT_READ_ONLY = 9,
     EXIT_DATABASE_AWAY = 75,
 };
 

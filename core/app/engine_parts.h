@@ -52,6 +52,7 @@ struct engine {
     int exit_status;
     bool work_was_up;
     bool was_connected;
+    bool clock_was_told; /* that ours is far from the database's */
     bool announced;
     bool asking_drained;
     bool held;             /* nothing is started while the database is silent */
@@ -68,6 +69,9 @@ extern const struct link_events connections_upkeep_events;
 
 /* The database refused: ends the worker if that will not go away, else says so. */
 void connections_refuse(struct engine *e, const char *sqlstate, const char *message);
+
+/* A living worker has our name: ends this one. */
+void connections_refuse_name(struct engine *e, const char *holder);
 
 /* ---- executors.c ---- */
 

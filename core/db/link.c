@@ -15,6 +15,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/db/refusal.h"
 #include "core/db/result.h"
 
 #define FIRST_PAUSE_MS 100u
@@ -40,7 +41,7 @@ struct link {
     void *owner;
     struct db_conn *conn; /* owned; SETTING_UP and UP */
     PGconn *pg;           /* owned by the thread while CONNECTING */
-    PGPing ping;          /* what the server said when pg failed */
+    enum link_failure failure; /* why pg failed */
     uv_work_t work;       /* busy while CONNECTING */
     uv_timer_t timer;     /* the pause while WAITING, the probe while UP */
     bool working;
@@ -54,6 +55,7 @@ static void connect_in_thread(uv_work_t *work);
 static void on_connected(uv_work_t *work, int status);
 static void set_up_session(struct link *l);
 static void on_session(void *arg, const struct db_reply *reply);
+static void abandon_session(struct link *l);
 static void on_lost(void *owner, const char *why);
 static void on_notified(void *owner, const char *channel, const char *body);
 static void on_probe(uv_timer_t *timer);
@@ -156,7 +158,9 @@ static void connect_in_thread(uv_work_t *work)
         {"5", "5000", "3", "1", "2", l->options.name, "UTF8", l->options.conninfo, NULL};
 
     l->pg = PQconnectdbParams(keys, values, 1);
-    l->ping = PQstatus(l->pg) == CONNECTION_OK ? PQPING_OK : PQpingParams(keys, values, 1);
+    if (PQstatus(l->pg) != CONNECTION_OK) {
+        l->failure = refusal_ask(keys, values);
+    }
 }
 
 static void on_connected(uv_work_t *work, int status)
@@ -178,28 +182,13 @@ static void on_connected(uv_work_t *work, int status)
     }
 }
 
-/*
- * A server that answers the ping but refused us will do so again, unless it was only full, or came up
- * between the two.
- */
 static void connect_failed(struct link *l)
 {
-    PQconninfoOption *parsed = PQconninfoParse(l->options.conninfo, NULL);
-    const char *why = PQerrorMessage(l->pg);
-    enum link_failure failure = LINK_UNREACHABLE;
-
-    if (parsed == NULL && strpbrk(l->options.conninfo, "=:") != NULL) {
-        failure = LINK_BAD_DSN;
-    } else if (l->ping == PQPING_OK && strstr(why, "too many") == NULL &&
-               strstr(why, "connection slots") == NULL &&
-               strstr(why, "the database system is") == NULL) {
-        failure = LINK_REFUSED;
-    }
-    PQconninfoFree(parsed);
     PGconn *pg = l->pg;
+
     l->pg = NULL;
     retry_later(l);
-    l->events->failed(l->owner, failure, why);
+    l->events->failed(l->owner, l->failure, PQerrorMessage(pg));
     PQfinish(pg);
 }
 
@@ -224,15 +213,25 @@ static void on_session(void *arg, const struct db_reply *reply)
     }
     if (reply->error != NULL) {
         log_error("cannot set up a session", LOG_TEXT("error", db_message(reply->error)));
-        db_close(l->conn);
-        l->conn = NULL;
-        retry_later(l);
+        abandon_session(l);
+        return;
+    }
+    if (db_get_bool(reply->results[0], 0, 0)) {
+        abandon_session(l);
+        l->events->failed(l->owner, LINK_STANDBY, "the server is a standby, which can only be read");
         return;
     }
     l->state = LINK_UP;
     l->pause_ms = FIRST_PAUSE_MS;
     uv_timer_start(&l->timer, on_probe, PROBE_MS, PROBE_MS);
     l->events->up(l->owner);
+}
+
+static void abandon_session(struct link *l)
+{
+    db_close(l->conn);
+    l->conn = NULL;
+    retry_later(l);
 }
 
 static void on_lost(void *owner, const char *why)
@@ -243,9 +242,7 @@ static void on_lost(void *owner, const char *why)
     if (db_answered_us(l->conn) > 0) {
         l->answered_us = db_answered_us(l->conn);
     }
-    db_close(l->conn);
-    l->conn = NULL;
-    retry_later(l);
+    abandon_session(l);
     if (was_up) {
         l->events->down(l->owner, why);
     } else {

@@ -10,10 +10,15 @@
 
 /* A predecessor's session may take a moment to be noticed as gone: its lock is tried again. */
 #define LOCK_PAUSE_MS 500u
+
+/* So often until a name is taken for good. Who was killed on a living machine is gone by then. */
+#define NAME_TRIES 6u
+
 #define LONGEST_NAME  256
 
 enum registration_step {
     STEP_IDLE, /* done, or waiting for kinds or a connection */
+    STEP_NAME,
     STEP_REGISTER,
     STEP_LOCK,
     STEP_DECLARE,
@@ -28,6 +33,8 @@ struct registration {
     const struct registration_events *events;
     void *owner;
     int64_t worker_id;
+    bool was_registered; /* under this or an earlier id: its name is not asked for again */
+    unsigned name_tries; /* in vain, on this connection */
     bool welcome; /* the database of this connection was found to fit */
     bool locked;
     bool again; /* something changed while a chain was under way */
@@ -42,6 +49,8 @@ static void send_step(struct registration *r,
                       enum sql_query query,
                       db_done_fn done);
 static void advance(struct registration *r);
+static void take_name(struct registration *r);
+static void on_name(void *arg, const struct db_reply *reply);
 static void register_worker(struct registration *r);
 static void on_register(void *arg, const struct db_reply *reply);
 static void take_lock(struct registration *r);
@@ -83,6 +92,7 @@ void registration_set_kinds(struct registration *r, struct kind_list *kinds, uns
 void registration_up(struct registration *r)
 {
     r->welcome = true;
+    r->name_tries = 0;
     r->locked = false;
     r->again = true;
     advance(r);
@@ -125,7 +135,9 @@ static void advance(struct registration *r)
         !link_is_up(r->upkeep)) {
         return;
     }
-    if (r->worker_id == 0) {
+    if (r->worker_id == 0 && r->options.name_is_given && !r->was_registered) {
+        take_name(r);
+    } else if (r->worker_id == 0) {
         register_worker(r);
     } else if (!r->locked) {
         take_lock(r);
@@ -159,6 +171,32 @@ static bool may_go_on(struct registration *r, const struct db_reply *reply)
     return true;
 }
 
+static void take_name(struct registration *r)
+{
+    db_params_clear(&r->params);
+    db_add_text(&r->params, slice_of(r->options.name));
+    send_step(r, STEP_NAME, SQL_TAKE_NAME, on_name);
+}
+
+static void on_name(void *arg, const struct db_reply *reply)
+{
+    struct registration *r = arg;
+
+    if (!may_go_on(r, reply)) {
+        return;
+    }
+    if (db_get_bool(reply->results[0], 0, 0)) {
+        register_worker(r);
+    } else if (++r->name_tries < NAME_TRIES) {
+        uv_timer_start(&r->pause, on_pause, LOCK_PAUSE_MS, 0);
+    } else {
+        struct slice holder = db_get_text(reply->results[0], 0, 1);
+        char *text = mem_copy(holder.data, holder.size);
+        r->events->name_taken(r->owner, text);
+        free(text);
+    }
+}
+
 static void register_worker(struct registration *r)
 {
     struct db_params *p = &r->params;
@@ -189,6 +227,7 @@ static void on_register(void *arg, const struct db_reply *reply)
 
     if (may_go_on(r, reply)) {
         r->worker_id = db_get_int(reply->results[0], 0, 0);
+        r->was_registered = true;
         r->events->identified(r->owner, r->worker_id);
         take_lock(r);
     }
@@ -198,6 +237,11 @@ static void take_lock(struct registration *r)
 {
     db_params_clear(&r->params);
     db_add_int8(&r->params, r->worker_id);
+    if (r->options.name_is_given) {
+        db_add_text(&r->params, slice_of(r->options.name));
+    } else {
+        db_add_null(&r->params);
+    }
     send_step(r, STEP_LOCK, SQL_TAKE_LOCK, on_lock);
 }
 

@@ -1,13 +1,16 @@
 /*
  * registration.h - who this worker is in the database, and what it may claim.
  *
- *   register -> lock -> declare kinds -> sort lanes -> lanes -> (registered)
+ *   [name ->] register -> lock -> declare kinds -> sort lanes -> lanes -> (registered)
  *
+ * A name that somebody gave is for one living worker; it is asked for until the worker is registered.
  * The session's advisory lock tells others that the worker lives, so the chain starts again at `lock`
  * with each new upkeep connection, and at `declare` when a reload has brought other kinds.
  */
 #ifndef CORE_UPKEEP_REGISTRATION_H
 #define CORE_UPKEEP_REGISTRATION_H
+
+#include <stdbool.h>
 
 #include <uv.h>
 
@@ -18,6 +21,7 @@ struct registration;
 
 struct registration_options {
     const char *name;    /* borrowed, as all here */
+    bool name_is_given;  /* not made up: no other living worker may have it */
     const char *version; /* of this program */
     char **queues;       /* ends with NULL; NULL as a whole: all */
     uint32_t concurrency;
@@ -30,6 +34,8 @@ struct registration_events {
     void (*locked)(void *owner);
     /* Its kinds have their ids, and these are its lanes. Told again whenever lanes may have changed. */
     void (*registered)(void *owner, const int32_t *lanes, size_t count);
+    /* A living worker has the name; nothing goes on. holder: where it runs, or "". Borrowed. */
+    void (*name_taken)(void *owner, const char *holder);
     /* The database refused, for a reason that will not go away: message is borrowed. */
     void (*refused)(void *owner, const char *sqlstate, const char *message);
 };

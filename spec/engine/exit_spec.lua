@@ -1,4 +1,6 @@
+local uv = require "luv"
 local engine = require "support.engine"
+local pair = require "support.pair"
 
 local OK = "return { run = function() end }"
 
@@ -101,11 +103,231 @@ describe("jobq-run", function()
       assert.match("jobq_worker", errors)
     end)
 
-    it("the dsn cannot be read, and exits 2", function()
-      local status, errors = run { "--dsn", "postgres://[", "handlers/" }
-      assert.equal(2, status)
-      assert.match("dsn", errors)
+    for what, dsn in pairs {
+      ["the dsn cannot be read"] = "postgres://[",
+      ["the dsn has a value that libpq does not know"] = "host=/tmp sslmode=often",
+    } do
+      it(what .. ", and exits 2", function()
+        local status, errors = run { "--dsn", dsn, engine.handlers({ ["ok.lua"] = OK }).path }
+        assert.equal(2, status)
+        assert.match("hint: the dsn is from %-%-dsn", errors)
+      end)
+    end
+
+    it("the database does not exist, and exits 4", function()
+      local db = engine.database()
+      local status, errors = run {
+        engine.handlers({ ["ok.lua"] = OK }).path,
+        env = { JOBQ_DSN = db.dsn:gsub("dbname=%w+", "dbname=nowhere") },
+      }
+      assert.equal(4, status)
+      assert.match("nowhere", errors)
+      assert.match("hint: the dsn is from JOBQ_DSN", errors)
     end)
+
+    it("the schema is older than the program, and exits 7", function()
+      local db = engine.database()
+      db:query "delete from jobq.migration where number = (select max(number) from jobq.migration)"
+      local status, errors = with(db, { engine.handlers({ ["ok.lua"] = OK }).path })
+      assert.equal(7, status)
+      assert.match("database schema is %d+, at least %d+ is needed\nhint: jobq migrate", errors)
+      assert.match("jobq migrate %-%-print %-%-from %d+ | psql", errors)
+    end)
+
+    it("the schema is too new for the program, and exits 7", function()
+      local db = engine.database()
+      db:query "insert into jobq.migration (number, name, min_worker) values (9999, 'later', '99.0.0')"
+      local status, errors = with(db, { engine.handlers({ ["ok.lua"] = OK }).path })
+      assert.equal(7, status)
+      assert.match("database schema 9999 needs version 99.0.0 or later, this is", errors)
+      assert.match("hint: upgrade jobq%-run", errors)
+    end)
+
+    it("the server is a standby, and exits 9", function()
+      local servers = pair.start()
+      finally(function() servers:close() end)
+      local status, errors = with({ dsn = servers:dsn "b" },
+        { engine.handlers({ ["ok.lua"] = OK }).path })
+      assert.equal(9, status)
+      assert.match("standby", errors)
+      assert.match("hint: .*target_session_attrs=read%-write.*JOBQ_DSN", errors)
+    end)
+
+    it("the database may only be read, and exits 9", function()
+      local db = engine.database()
+      db:query(("alter database %s set default_transaction_read_only = on"):format(db.name))
+      local status, errors = with(db, { engine.handlers({ ["ok.lua"] = OK }).path })
+      assert.equal(9, status)
+      assert.match("hint: .*default_transaction_read_only", errors)
+    end)
+  end)
+
+  it("runs on a newer schema that lets it", function()
+    local db = engine.database()
+    db:query "insert into jobq.migration (number, name) values (9999, 'later')"
+    local w = engine.worker(db, { ["ok.lua"] = OK })
+    db:wait_for(db:enqueue { "ok" }, "completed")
+    assert.equal(0, w:stop())
+  end)
+
+  describe("with a name that a living worker has", function()
+    local texts = { ["ok.lua"] = OK }
+    local db, first
+
+    before_each(function()
+      db = engine.database()
+      first = engine.worker(db, texts, { name = "web-1" })
+    end)
+
+    local function check_refused()
+      local second = engine.start(db, texts, { name = "web-1" })
+      assert.equal(8, second:wait())
+      assert.match("another worker named 'web%-1' is running %(.*pid " .. first.pid .. "%)",
+        second:errors())
+      assert.match("\nhint: ", second:errors())
+      assert.equal(1, db:value "select count(*) from jobq.worker where state = 'running'")
+    end
+
+    it("exits 8, and the other goes on", function()
+      check_refused()
+      db:wait_for(db:enqueue { "ok" }, "completed")
+      assert.equal(0, first:stop())
+    end)
+
+    it("exits 8 also when the other has been cut off and is back", function()
+      db:query [[
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name like 'jobq-run%' and datname = current_database()]]
+      db:wait_until("it holds its locks again", [[
+        select count(*) = 2 from pg_locks where locktype = 'advisory' and granted and database =
+          (select oid from pg_database where datname = current_database())]])
+      check_refused()
+      assert.equal(0, first:stop())
+    end)
+
+    for _, ending in ipairs { "stop", "kill" } do
+      it("starts at once after a " .. ending .. " of the other", function()
+        first[ending](first)
+        assert.equal(0, engine.worker(db, texts, { name = "web-1" }):stop())
+      end)
+    end
+
+    it("starts when nobody gave it that name", function()
+      db:query "update jobq.worker set name = name" -- names that are made up are not compared
+      local other = engine.worker(db, texts)
+      assert.equal(0, other:stop())
+      assert.equal(0, first:stop())
+    end)
+  end)
+
+  -- A server that knows only how to refuse, in German. The last answer is for all that come later.
+  describe("told by a server that speaks another language", function()
+    local dir, listener, answers, asked
+
+    before_each(function()
+      dir = engine.handlers { ["ok.lua"] = OK }
+      listener, answers, asked = uv.new_pipe(), nil, 0
+      assert(listener:bind(dir.path .. ".s.PGSQL.5432"))
+      listener:listen(16, function()
+        local peer = uv.new_pipe()
+        listener:accept(peer)
+        peer:read_start(function(_, data)
+          if not data then
+            return peer:is_closing() or peer:close()
+          end
+          asked = asked + 1
+          local sqlstate = answers[math.min(asked, #answers)]
+          local fields = ("SSCHWERWIEGEND\0VFATAL\0C%s\0Mdas geht jetzt nicht\0\0"):format(sqlstate)
+          peer:write("E" .. string.pack(">I4", #fields + 4) .. fields, function()
+            return peer:is_closing() or peer:close()
+          end)
+        end)
+      end)
+    end)
+
+    after_each(function()
+      listener:close()
+    end)
+
+    local function start()
+      return engine.run {
+        "--dsn", ("host=%s dbname=x user=y"):format(dir.path), dir.path,
+        env = { JOBQ_LOG_FORMAT = "logfmt" },
+      }
+    end
+
+    for what, list in pairs {
+      ["that it is starting"] = { "57P03" },
+      ["that it is starting, then that it is full"] = { "57P03", "53300" },
+      ["that it is shutting down"] = { "57P01" },
+    } do
+      it(what .. ", goes on trying", function()
+        answers = list
+        local w = start()
+        w:expect "cannot reach the database, trying again"
+        w:wait_until(function() return asked > 12 end, "some more tries")
+        assert.is_true(w:is_running())
+        assert.equal(0, w:stop())
+      end)
+    end
+
+    for what, sqlstate in pairs {
+      ["that the password is wrong"] = "28P01",
+      ["that pg_hba.conf keeps it out"] = "28000",
+      ["that there is no such database"] = "3D000",
+      ["that the role may not connect"] = "42501",
+    } do
+      it(what .. ", exits 4", function()
+        answers = { sqlstate }
+        local w = start()
+        assert.equal(4, w:wait())
+        assert.match("das geht jetzt nicht\nhint: the dsn is from %-%-dsn", w:errors())
+      end)
+    end
+  end)
+
+  it("waits for a server that is full", function()
+    local db = engine.database()
+    db:query "create role crowded login connection limit 0 in role jobq_worker"
+    finally(function() db:query "drop role crowded" end)
+    local w = engine.start({ dsn = db.dsn:gsub("user=%w+", "user=crowded") }, { ["ok.lua"] = OK })
+    w:expect "cannot reach the database, trying again"
+    db:query "alter role crowded connection limit -1"
+    w:expect "worker ready"
+    assert.equal(0, w:stop())
+  end)
+
+  describe("under a clock that is far off", function()
+    local FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+    for _, offset in ipairs { "-3d", "+3d" } do
+      it(("warns once, and runs jobs when they are due (%s)"):format(offset), function()
+        local db = engine.database()
+        local w = engine.run {
+          "--executors=1", engine.handlers({ ["ok.lua"] = OK }).path,
+          env = {
+            JOBQ_DSN = db.dsn, JOBQ_LOG_FORMAT = "logfmt", LD_PRELOAD = FAKETIME, FAKETIME = offset,
+            FAKETIME_DONT_FAKE_MONOTONIC = "1", DONT_FAKE_MONOTONIC = "1",
+          },
+        }
+        local fields = w:expect "the clocks of this machine and of the database differ"
+        assert.is_true(math.abs(math.abs(fields.seconds) - 3 * 86400) < 60)
+        assert.is_true(fields.here < fields.database == (offset == "-3d"))
+        w:expect "worker ready"
+        local id = db:enqueue { "ok", delay = "1s" }
+        db:wait_for(id, "completed")
+        assert.is_true(db:value(
+          "select finished_at >= run_at and finished_at < now() + '1s' from jobq.job where id = $1", id))
+        db:query [[
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name like 'jobq-run%' and datname = current_database()]]
+        w:expect "database back"
+        db:wait_for(db:enqueue { "ok" }, "completed")
+        assert.equal(0, w:stop())
+        local _, warnings = w:errors():gsub("the clocks of this machine and of the database differ", "")
+        assert.equal(1, warnings)
+      end)
+    end
   end)
 
   it("loads, reports and leaves with --check", function()

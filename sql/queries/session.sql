@@ -4,7 +4,9 @@
 -- long: locks of the protocol are held for milliseconds. The server notices a vanished worker by
 -- keepalives; else the worker's advisory lock would outlive it for hours. (They do nothing on a Unix
 -- socket.)
-select
+--
+-- Answers first whether the server is a standby, where no worker can work.
+select pg_is_in_recovery() as standby,
   set_config('enable_seqscan', 'off', false),
   set_config('enable_bitmapscan', 'off', false),
   set_config('jit', 'off', false),
