@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/app/config.h"
+#include "core/app/option.h"
 #include "core/base/mem.h"
 
 #include "spec/unit/unit.h"
@@ -181,6 +182,7 @@ static void has_the_defaults_of_the_table(void **state)
     char pid[32];
     (void)snprintf(pid, sizeof(pid), "-%d", (int)getpid());
     assert_contains(c->name, pid);
+    assert_false(c->name_is_given);
 }
 
 static void takes_options(void **state)
@@ -210,6 +212,7 @@ static void takes_options(void **state)
     assert_int_equal(c->heartbeat_interval_ms, 500);
     assert_int_equal(c->dead_after_ms, 120000);
     assert_string_equal(c->name, "w1");
+    assert_true(c->name_is_given);
     assert_int_equal(c->executor_memory_bytes, 1 << 30);
 }
 
@@ -361,6 +364,39 @@ static void refuses_wrong_options(void **state)
     buffer_fini(&message);
 }
 
+/* No row of the table forgets its limits, whoever adds it. */
+static void refuses_what_is_no_amount(void **state)
+{
+    static const char *const values[] = {
+        "0", "-0", "-1", "-1s", "-64M", "+5", "nan", "inf", "1e9", "99999999999999999999", "",
+    };
+    struct rig *r = *state;
+    size_t tried = 0;
+
+    for (const struct option_row *row = option_rows; row->name != NULL; row++) {
+        bool is_amount = row->parse == option_parse_integer ||
+                         row->parse == option_parse_duration || row->parse == option_parse_size;
+        for (size_t i = 0; i < LENGTH_OF(values) && is_amount; i++) {
+            bool allowed = row->min == 0 && strcmp(values[i], "0") == 0;
+            struct buffer line = {0};
+            struct buffer message = {0};
+            buffer_printf(&line, "--%s=%s h", row->name, values[i]);
+            buffer_printf(&message, "jobq-run: --%s: '%s' is not a", row->name, values[i]);
+            (void)load(r, buffer_text(&line));
+            if (r->result != (allowed ? 0 : -EINVAL) || r->status != (allowed ? 0 : 2)) {
+                fail_msg("%s: result %d, status %d", buffer_text(&line), r->result, r->status);
+            }
+            if (!allowed) {
+                assert_contains(r->said, buffer_text(&message));
+            }
+            buffer_fini(&line);
+            buffer_fini(&message);
+            tried++;
+        }
+    }
+    assert_true(tried >= 8 * LENGTH_OF(values));
+}
+
 static void refuses_wrong_variables(void **state)
 {
     struct rig *r = *state;
@@ -475,6 +511,7 @@ int main(void)
         config_test(refuses_mistakes_in_the_file),
         config_test(wants_a_named_file_to_be_there),
         config_test(refuses_wrong_options),
+        config_test(refuses_what_is_no_amount),
         config_test(refuses_wrong_variables),
         config_test(chooses_the_database_by_rank),
         config_test(gathers_settings_of_handlers),
