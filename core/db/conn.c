@@ -1,9 +1,11 @@
 /*
  * conn.c - drives libpq's pipeline mode from uv_poll.
  *
- * State   event      next
- * OPEN    send, io   OPEN | LOST
- * LOST    close      (freed by on_closed)
+ * State    event      next
+ * OPEN     send       OPEN | BROKEN
+ * OPEN     io         OPEN | LOST
+ * BROKEN   timer      LOST
+ * LOST     close      (freed by on_closed)
  *
  * libpq answers a pipeline strictly in order: for each statement (and each hidden PREPARE) its
  * results and a NULL, for each Sync one PGRES_PIPELINE_SYNC. `steps` is that order.
@@ -34,11 +36,13 @@ struct step {
 };
 
 struct db_conn {
+    bool broken; /* found while sending; the owner learns it from the loop */
     bool lost;
     bool telling; /* inside a callback: db_close() leaves the memory to us */
     bool closed;
-    PGconn *pg;      /* owned */
-    uv_poll_t *poll; /* owned by the loop once closing; NULL when not watching */
+    PGconn *pg;       /* owned */
+    uv_poll_t *poll;  /* owned by the loop once closing; NULL when not watching */
+    uv_timer_t *news; /* as poll; NULL unless BROKEN */
     const struct db_events *events;
     void *owner;
     bool prepared[SQL_QUERY_COUNT];
@@ -60,6 +64,9 @@ static bool take_result(struct db_conn *c, struct step *s);
 static void finish_transaction(struct db_conn *c);
 static void deliver_notifications(struct db_conn *c);
 static void watch(struct db_conn *c, int uv_events);
+static void unwatch(struct db_conn *c);
+static void break_off(struct db_conn *c);
+static void on_news(uv_timer_t *timer);
 static void lose(struct db_conn *c, const char *why);
 static void dispose(struct db_conn *c);
 
@@ -85,7 +92,7 @@ int db_send(struct db_conn *c,
             db_done_fn done,
             void *arg)
 {
-    if (c->lost || c->closed) {
+    if (c->broken || c->lost || c->closed) {
         return -ENOTCONN;
     }
     int rc = 0;
@@ -94,13 +101,18 @@ int db_send(struct db_conn *c,
         rc = rc == 0 ? execute(c, &statements[i]) : rc;
     }
     if (rc < 0 || !PQpipelineSync(c->pg)) {
-        return -ENOTCONN; /* libpq says more when it is read: lost() follows */
+        break_off(c);
+        return -ENOTCONN;
     }
     struct step *s = add_step(c, STEP_SYNC);
     s->done = done;
     s->arg = arg;
     s->sent_us = clock_now_us();
-    watch(c, UV_READABLE | UV_WRITABLE);
+    if (PQstatus(c->pg) == CONNECTION_BAD) {
+        break_off(c);
+    } else {
+        watch(c, UV_READABLE | UV_WRITABLE);
+    }
     return 0;
 }
 
@@ -306,12 +318,42 @@ static void watch(struct db_conn *c, int uv_events)
     }
 }
 
+/* Events of the connection come no more. */
 static void unwatch(struct db_conn *c)
 {
     if (c->poll != NULL) {
         uv_close((uv_handle_t *)c->poll, on_closed);
         c->poll = NULL;
     }
+    if (c->news != NULL) {
+        uv_close((uv_handle_t *)c->news, on_closed);
+        c->news = NULL;
+    }
+}
+
+/*
+ * Who sends may be the first to meet the end of the connection, and libpq closes the socket then: no
+ * event would ever come from it, and its number may soon be another's.
+ */
+static void break_off(struct db_conn *c)
+{
+    if (c->broken || c->poll == NULL) {
+        return;
+    }
+    c->broken = true;
+    uv_loop_t *loop = c->poll->loop;
+    unwatch(c);
+    c->news = mem_zalloc(sizeof(*c->news));
+    c->news->data = c;
+    uv_timer_init(loop, c->news);
+    uv_timer_start(c->news, on_news, 0, 0);
+}
+
+static void on_news(uv_timer_t *timer)
+{
+    struct db_conn *c = timer->data;
+
+    lose(c, PQerrorMessage(c->pg));
 }
 
 static void on_closed(uv_handle_t *handle)
