@@ -168,7 +168,7 @@ describe("cleaning up", function()
       ["the day"] = "select count(*) from jobq.job",
       ["the parent"] = "select count(*) from jobq.finished_completed where finished_at >= 'TODAY'",
     } do
-      it("gives up on " .. what .. ", and settling goes on meanwhile", function()
+      it("gives up on " .. what .. ", claims and settling go on meanwhile", function()
         past_day(9)
         local jobs = {}
         for i = 1, 3 do
@@ -184,6 +184,8 @@ describe("cleaning up", function()
         w:sql "set statement_timeout = '3s'"
         for i = 1, 3 do
           assert.equal(0, w:finish(jobs[i], "completed"))
+          db:enqueue { "a" }
+          assert.equal(0, w:finish(w:claim_one(), "completed"))
         end
         assert.equal(0, tender:result()[1].dropped)
         assert.equal(9, days "finished_completed")

@@ -117,13 +117,18 @@ local function array_of(items, get)
   return (some or #items == 0) and "{" .. table.concat(parts, ",") .. "}" or nil
 end
 
+--- Whether it holds its lock now. It does not ask for its name.
+function Worker:take_lock()
+  return self:ask("take_lock", self.id, nil)[1].held
+end
+
 --- options: kinds (names, or { name, queue =, max_attempts =, priority =, ... }), queues, name
 function M.worker(db, options)
   local self = setmetatable(M.session(db), Worker)
   self.name = options.name or "spec"
   self.id = self:value("register", 1, "host", self.name, "0.1.0", options.queues, 100)
   self.seq = 1
-  assert(self:value("take_lock", self.id), "its lock is taken")
+  assert(self:take_lock(), "its lock is taken")
   self:declare(options.kinds)
   return self
 end

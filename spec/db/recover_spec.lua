@@ -116,9 +116,9 @@ describe("recovery", function()
       unlock(w)
       rescuer:sql "begin"
       recover { w.id }
-      assert.is_false(w:value("take_lock", w.id))
+      assert.is_false(w:take_lock())
       rescuer:sql "commit"
-      assert.is_true(w:value("take_lock", w.id))
+      assert.is_true(w:take_lock())
       assert.same({}, w:ask("heartbeat", w.id, 0, 0, 0, 0, 0))
     end)
   end)
