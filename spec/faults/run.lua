@@ -117,7 +117,7 @@ local function play(stage, options)
   local result = {
     counts = stage.counts, jobs = #all.jobs, acknowledged = #all.acks, runs = #all.runs,
     recovery = recovery.measure(all), diary = stage.diary, dir = stage.dir,
-    boundaries = records.boundaries(stage.proxy.out_lines),
+    boundaries = records.boundaries(stage.proxy.process.out_lines),
   }
   result.violations = auditor.audit(all)
   result.notes = auditor.notes(all)
