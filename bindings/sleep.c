@@ -19,6 +19,7 @@ struct sleep {
     uv_timer_t timer;
 };
 
+static uint64_t lateness_ms(const uv_loop_t *loop);
 static void on_timer(uv_timer_t *timer);
 static void on_cancel(struct wait *w);
 static void on_closed(uv_handle_t *handle);
@@ -34,10 +35,21 @@ int bind_sleep(lua_State *L)
     struct sleep *s = mem_zalloc(sizeof(*s)); /* from here to the yield nothing may raise */
     s->wait.cancel = on_cancel;
     s->timer.data = s;
-    uv_update_time(loop); /* the run may have computed since the loop last looked */
     uv_timer_init(loop, &s->timer);
-    uv_timer_start(&s->timer, on_timer, (uint64_t)ceil(seconds * 1000), 0);
+    uv_timer_start(&s->timer, on_timer, lateness_ms(loop) + (uint64_t)ceil(seconds * 1000), 0);
     return task_wait(task, &s->wait); /* the loop owns s until on_closed */
+}
+
+/*
+ * How long ago the loop last looked at the clock: the run may have computed since. Setting the loop's
+ * clock instead would make timers due that its present round does not have yet, without an end to it:
+ * it would never come to read mail.
+ */
+static uint64_t lateness_ms(const uv_loop_t *loop)
+{
+    uint64_t now_ms = uv_hrtime() / 1000000;
+
+    return now_ms > uv_now(loop) ? now_ms - uv_now(loop) : 0;
 }
 
 static void on_timer(uv_timer_t *timer)
