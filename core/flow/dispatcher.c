@@ -16,13 +16,15 @@
 #define AHEAD_S    0.1
 #define AHEAD_JOBS 2000
 
+/* After a stop was asked for, then the executor is killed: all is over within a second. */
+#define STOP_GRACE_US 800000u
+
 /* Jobs that have waited so long here while others run on are given back beyond the work ahead. */
 #define GIVE_BACK_AFTER_US 1000000u
 
 #define TICK_MS         50u
 #define RATE_WINDOW_US  50000u
 #define STALE_RATE_US   1000000u
-#define STOP_GRACE_US   1000000u
 #define LONGEST_MESSAGE 200
 
 struct dispatcher {
@@ -181,9 +183,7 @@ static void settle_guilty(struct dispatcher *d, struct job *j, const char *why)
         buffer_printf(&error, "its executor died while it ran: %s", why);
         what.outcome = what.outcome == OUTCOME_RETRY ? OUTCOME_CRASH : what.outcome;
     } else if (j->stop_reason == STOP_DEADLINE) {
-        buffer_printf(&error,
-                      "killed: it ran on for a second after its timeout of %g s",
-                      j->timeout_s);
+        buffer_printf(&error, "killed: it ran on after its timeout of %g s", j->timeout_s);
     }
     if (error.size > 0) {
         what.error = buffer_slice(&error);
@@ -199,18 +199,31 @@ static bool has_overstayed(const struct job *j)
     return j->stop_asked_us != 0 && clock_now_us() - j->stop_asked_us >= STOP_GRACE_US;
 }
 
+static bool anyone_overstayed(const struct dispatcher *d, const struct executor *e)
+{
+    for (uint32_t i = 0; i < d->table_size; i++) {
+        if (d->runs[i] != NULL && d->runs[i]->executor == e && has_overstayed(d->runs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
- * A lone run, or one that computed or overstayed, is to blame. If there is none, the executor died
- * between runs, and any of those that waited may be the reason: each runs alone next.
+ * If a run overstayed, its executor was killed for it, and nobody else is to blame; but the run that
+ * computed may have kept it from hearing the stop, so that one is alone next. Else a lone run, or the
+ * one that computed, is to blame. If there is none, the executor died between runs, and any of those
+ * that waited may be the reason: each runs alone next.
  */
 void dispatcher_lost(struct dispatcher *d, struct executor *e, uint32_t culprit, const char *why)
 {
+    bool killed = anyone_overstayed(d, e);
     bool alone = d->ops->load(e) == 1;
-    enum outcome others = OUTCOME_SUSPECT;
+    enum outcome others = killed ? OUTCOME_RETURN : OUTCOME_SUSPECT;
 
     for (uint32_t i = 0; i < d->table_size; i++) {
         struct job *j = d->runs[i];
-        if (j != NULL && j->executor == e && (alone || i == culprit || has_overstayed(j))) {
+        if (j != NULL && j->executor == e && (killed ? has_overstayed(j) : alone || i == culprit)) {
             release_run(d, j);
             settle_guilty(d, j, why);
             others = OUTCOME_RETURN;
@@ -220,7 +233,7 @@ void dispatcher_lost(struct dispatcher *d, struct executor *e, uint32_t culprit,
         struct job *j = d->runs[i];
         if (j != NULL && j->executor == e) {
             release_run(d, j);
-            settle_plain(d, j, others);
+            settle_plain(d, j, i == culprit ? OUTCOME_SUSPECT : others);
         }
     }
     settler_flush(d->settler);
