@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -47,6 +48,7 @@ struct executor {
 
 static struct pulse *map_pulse(void);
 static void prepare_process(void);
+static void raise_descriptor_limit(void);
 static void on_frame(void *owner, struct frame *f);
 static void on_drained(void *owner);
 static void on_lost(void *owner, const char *why);
@@ -132,6 +134,18 @@ static void prepare_process(void)
     sigaction(SIGTERM, &nothing, NULL);
     sigaction(SIGHUP, &nothing, NULL);
     sigaction(SIGUSR1, &nothing, NULL);
+    raise_descriptor_limit();
+}
+
+/* The usual soft limit is for programs that call select(); thousands of runs share this one. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static void on_frame(void *owner, struct frame *f)

@@ -35,12 +35,39 @@ void memory_open_account(struct memory *m, uint32_t account, int64_t limit)
         m->count = count;
     }
     m->accounts[account].bytes = 0;
+    m->accounts[account].files = 0;
     m->accounts[account].limit = limit;
 }
 
 void memory_close_account(struct memory *m, uint32_t account)
 {
+    m->left_bytes += m->accounts[account].bytes;
+    m->left_files += m->accounts[account].files;
     m->accounts[account].serial++;
+}
+
+void memory_set_limit(struct memory *m, uint32_t account, int64_t limit)
+{
+    m->accounts[account].limit = limit;
+}
+
+struct file_owner memory_add_file(struct memory *m)
+{
+    struct account *a = &m->accounts[m->payer];
+
+    a->files++;
+    return (struct file_owner){m->payer, a->serial};
+}
+
+void memory_remove_file(struct memory *m, struct file_owner owner)
+{
+    struct account *a = &m->accounts[owner.account];
+
+    if (a->serial == owner.serial) {
+        a->files--;
+    } else {
+        m->left_files--;
+    }
 }
 
 void *memory_allocate(void *ud, void *block, size_t old_size, size_t new_size)
@@ -75,7 +102,7 @@ static bool is_too_much(const struct memory *m, size_t more)
 {
     const struct account *a = &m->accounts[m->payer];
 
-    return m->payer != MEMORY_NOBODY && (int64_t)more > a->limit - a->bytes;
+    return (int64_t)more > a->limit - a->bytes;
 }
 
 static void charge(struct memory *m, const struct header *h, int64_t bytes)
@@ -85,5 +112,7 @@ static void charge(struct memory *m, const struct header *h, int64_t bytes)
     m->bytes += bytes;
     if (a->serial == h->serial) {
         a->bytes += bytes;
+    } else {
+        m->left_bytes += bytes;
     }
 }

@@ -22,9 +22,6 @@
 /* A larger result is dropped: jobs are not a blob store. */
 #define RESULT_MAX ((size_t)1 << 20)
 
-/* As Lua says it. */
-#define MEMORY_ERROR "not enough memory"
-
 /* Runs are started for so long, then timers and mail have a turn. */
 #define TURN_US 10000u
 
@@ -237,7 +234,7 @@ static void on_done(struct task *task, enum task_result result, const char *erro
     }
     if (m.error.size > 0) {
         buffer_clear(&vm->scratch);
-        if (slice_is(m.error, MEMORY_ERROR)) {
+        if (slice_is(m.error, VM_MEMORY_ERROR)) {
             trace_add_memory_error(&vm->scratch, vm, task->number);
         } else {
             text_add_clean(&vm->scratch, m.error, TRACE_ERROR_MAX);

@@ -7,6 +7,7 @@
 
 #include "core/base/mem.h"
 
+#include "bindings/open_files.h"
 #include "bindings/task.h"
 
 struct removal {
@@ -50,7 +51,9 @@ void sandbox_close(lua_State *L)
     replace(L, LUA_GNAME, "setmetatable", set_metatable);
     replace(L, LUA_GNAME, "collectgarbage", collect_garbage);
     replace(L, "coroutine", "resume", bind_resume);
+    replace(L, "coroutine", "close", bind_close);
     replace(L, "coroutine", "wrap", wrap);
+    open_files_install(L);
 
     lua_pushglobaltable(L);
     lua_createtable(L, 0, 2); /* globals metatable */

@@ -114,6 +114,7 @@ static void resume(struct task *t, int nargs)
         vm->before_resume(vm, now_us);
     }
     atomic_store_explicit(&vm->pulse->since_us, now_us, memory_order_relaxed);
+    vm->refused_at[0] = 0;
     enter(t);
     int status = lua_resume(t->co, vm->L, nargs, &nresults);
     leave(t);
@@ -257,6 +258,19 @@ static void close_variables(struct task *t)
     leave(t);
 }
 
+static bool is_stopping(const struct vm *vm)
+{
+    return vm->running != NULL && vm->running->stop_reason != NULL;
+}
+
+/* The hook has ended a coroutine of L: L is next. */
+static int pass_stop_on(lua_State *L)
+{
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+    return lua_isyieldable(L) ? lua_yield(L, 0)
+                              : luaL_error(L, "%s", vm_of(L)->running->stop_reason);
+}
+
 /* co, ... -> true, results of co | false, error */
 int bind_resume(lua_State *L)
 {
@@ -273,9 +287,8 @@ int bind_resume(lua_State *L)
     vm->innermost = co;
     int status = lua_resume(co, L, nargs, &nresults);
     vm->innermost = L;
-    if (vm->running != NULL && vm->running->stop_reason != NULL) {
-        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1); /* the hook ended co: pass it on */
-        return lua_isyieldable(L) ? lua_yield(L, 0) : luaL_error(L, "%s", vm->running->stop_reason);
+    if (is_stopping(vm)) {
+        return pass_stop_on(L);
     }
     bool ok = status == LUA_OK || status == LUA_YIELD;
     nresults = ok ? nresults : 1; /* or the error value */
@@ -283,4 +296,29 @@ int bind_resume(lua_State *L)
     lua_pushboolean(L, ok);
     lua_xmove(co, L, nresults);
     return nresults + 1;
+}
+
+/* co -> true | false, error */
+int bind_close(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    luaL_argexpected(L, co != NULL, 1, "coroutine");
+    struct vm *vm = vm_of(L);
+    lua_Debug ar;
+
+    if (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar) != 0) {
+        return luaL_error(L, "cannot close a coroutine that runs");
+    }
+    vm->innermost = co;
+    int status = lua_resetthread(co);
+    vm->innermost = L;
+    if (is_stopping(vm)) {
+        return pass_stop_on(L);
+    }
+    lua_pushboolean(L, status == LUA_OK);
+    if (status == LUA_OK) {
+        return 1;
+    }
+    lua_xmove(co, L, 1); /* the error */
+    return 2;
 }

@@ -76,8 +76,9 @@ void task_wake(struct wait *w, int nresults);
 /* The task whose handler is calling. Raises anywhere else, and where the handler cannot yield. */
 struct task *task_check(lua_State *L);
 
-/* coroutine.resume for handlers: the standard one, and vm->innermost stays true. */
+/* coroutine.resume and coroutine.close for handlers: as usual, and vm->innermost stays true. */
 int bind_resume(lua_State *L);
+int bind_close(lua_State *L);
 
 /* True for a frame of jobq itself; ar needs "S". Handlers should see their own frames only. */
 bool task_is_own_code(const lua_Debug *ar);

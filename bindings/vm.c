@@ -1,6 +1,7 @@
 /* vm.c - opens the state; keeps coroutines, since a fresh one costs more than a small run. */
 #include "bindings/vm.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,20 @@
 /* Idle coroutines kept for the next run; a peak of waiting runs should not hold memory for ever. */
 #define SPARE_COROUTINES_MAX 512u
 
+/*
+ * What ended runs leave behind waits for the collector's next cycle, and that may be far: after a
+ * hog it begins when the heap has doubled once more. Beyond this it is collected at once.
+ */
+#define LEFT_BYTES_MAX ((int64_t)16 << 20)
+#define LEFT_FILES_MAX 64
+
 #define THREADS_KEY "jobq.coroutines"
 
 static void on_refused(struct memory *m);
 static void release(struct vm *vm);
 static int on_adopted_closed(lua_State *L);
 static uint32_t take_number(struct vm *vm);
+static void collect_left(struct vm *vm);
 static int on_panic(lua_State *L);
 
 bool vm_open(struct vm *vm, uv_loop_t *loop, struct pulse *pulse)
@@ -95,6 +104,10 @@ void vm_give_coroutine(struct vm *vm, uint32_t number, bool is_clean)
     }
     vm->spare[vm->nspare] = number;
     vm->nspare++;
+    if (vm->memory.left_bytes - vm->kept_bytes > LEFT_BYTES_MAX ||
+        vm->memory.left_files - vm->kept_files > LEFT_FILES_MAX) {
+        collect_left(vm);
+    }
 }
 
 static void release(struct vm *vm)
@@ -128,13 +141,20 @@ static uint32_t take_number(struct vm *vm)
     return number;
 }
 
+static void collect_left(struct vm *vm)
+{
+    lua_gc(vm->L, LUA_GCCOLLECT);
+    malloc_trim(0); /* the C library would keep what is free for later */
+    vm->kept_bytes = vm->memory.left_bytes;
+    vm->kept_files = vm->memory.left_files;
+}
+
 /* Called by the allocator: reads the call stack, which needs no memory. */
 static void on_refused(struct memory *m)
 {
     struct vm *vm = (struct vm *)((char *)m - offsetof(struct vm, memory));
     lua_Debug ar;
 
-    vm->refused_at[0] = 0;
     for (int level = 0; lua_getstack(vm->innermost, level, &ar) != 0; level++) {
         lua_getinfo(vm->innermost, "Sl", &ar);
         if (ar.currentline > 0 && !task_is_own_code(&ar)) {

@@ -22,6 +22,9 @@ struct task;
 
 #define VM_PLACE_BYTES 96
 
+/* What Lua says when memory is refused. */
+#define VM_MEMORY_ERROR "not enough memory"
+
 struct vm {
     lua_State *L;         /* owned */
     uv_loop_t *loop;      /* borrowed; NULL in a state that cannot wait */
@@ -30,7 +33,7 @@ struct vm {
     struct memory memory; /* accounts and coroutines have the same numbers, from 1 */
     struct task *running; /* the task inside lua_resume right now, or NULL */
     lua_State *innermost; /* the coroutine that executes right now; valid while running */
-    char refused_at[VM_PLACE_BYTES]; /* "file:line: " where memory was last refused */
+    char refused_at[VM_PLACE_BYTES]; /* "file:line: " where memory was last refused in this turn */
 
     void *owner;
     void (*read_mail)(struct vm *vm); /* takes in the supervisor's frames; calls task_stop() */
@@ -45,6 +48,8 @@ struct vm {
     uint32_t *spare;        /* numbers that are free, as a stack */
     uint32_t nspare;
     uint32_t ncoroutines;
+    int64_t kept_bytes; /* of runs that are over, which the last collection found in use */
+    int64_t kept_files;
 };
 
 static inline struct vm *vm_of(lua_State *L)

@@ -8,6 +8,7 @@
 #define CORE_JOB_PULSE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PULSE_NO_RUN UINT32_MAX
@@ -23,6 +24,7 @@ struct pulse {
     _Atomic uint32_t run;       /* inside lua_resume right now, or PULSE_NO_RUN */
     _Atomic uint64_t since_us;  /* clock_now_us() when it got the processor */
     _Atomic uint64_t lua_bytes; /* what the Lua state holds */
+    _Atomic bool is_worn;       /* it has no descriptor left: another should take its place */
 };
 
 #endif
