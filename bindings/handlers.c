@@ -11,6 +11,7 @@
 #include "bindings/vm.h"
 
 static int load(lua_State *L);
+static void explain_memory(struct buffer *error, const struct vm *vm, int64_t limit);
 static void require(lua_State *L, const char *module, const char *field);
 static void add(struct handlers *h, lua_State *L, int64_t memory, struct buffer *out);
 static struct slice text_field(lua_State *L, int table, const char *name);
@@ -36,13 +37,29 @@ int handlers_load(struct handlers *h,
     lua_pushcfunction(L, bind_explain);
     lua_pushcfunction(L, load);
     lua_pushlightuserdata(L, &loading);
+    vm->innermost = L;
+    memory_set_limit(&vm->memory, MEMORY_NOBODY, config->load_memory);
     int status = lua_pcall(L, 1, 0, -3);
+    memory_set_limit(&vm->memory, MEMORY_NOBODY, INT64_MAX);
     if (status != LUA_OK) {
         out->size = before;
         buffer_add_text(error, lua_tostring(L, -1));
+        if (slice_is(buffer_slice(error), VM_MEMORY_ERROR)) {
+            explain_memory(error, vm, config->load_memory);
+        }
     }
     lua_settop(L, 0);
     return status == LUA_OK ? 0 : -EINVAL;
+}
+
+static void explain_memory(struct buffer *error, const struct vm *vm, int64_t limit)
+{
+    buffer_clear(error);
+    buffer_printf(error,
+                  "%sthe handlers take more than %g MiB of memory to load\n"
+                  "hint: raise --executor-memory if they need it",
+                  vm->refused_at,
+                  (double)limit / (1 << 20));
 }
 
 void handlers_fini(struct handlers *h)

@@ -32,6 +32,12 @@ static void on_load_failed(void *owner, struct slice message, unsigned serving)
     uv_stop(&c->loop);
 }
 
+static void on_delayed(void *owner, size_t busy)
+{
+    (void)owner;
+    (void)busy;
+}
+
 static void on_told(void *owner, struct executor *e, struct frame *f)
 {
     (void)owner;
@@ -58,7 +64,7 @@ static void on_ready(void *owner)
 }
 
 static const struct pool_events pool_events =
-    {on_loaded, on_load_failed, on_told, on_drained, on_died, on_ready};
+    {on_loaded, on_load_failed, on_delayed, on_told, on_drained, on_died, on_ready};
 
 int check_run(const struct config *config)
 {
@@ -66,6 +72,7 @@ int check_run(const struct config *config)
     struct pool_options options = {
         .executors = 1,
         .executor_memory = config->executor_memory_bytes,
+        .load_timeout_ms = config->load_timeout_ms,
         .config = engine_executor_config(config),
     };
 

@@ -34,6 +34,7 @@ struct config {
     /* Limits and times. */
     uint64_t job_memory_bytes;
     uint64_t executor_memory_bytes;
+    uint64_t load_timeout_ms;
     uint64_t shutdown_grace_ms;
     uint64_t poll_interval_ms;
     uint64_t heartbeat_interval_ms;

@@ -236,7 +236,7 @@ static void on_notified(void *owner, const char *channel, const char *body)
     } else if (strncmp(body, "cancel ", 7) == 0 && text_integer(body + 7, 1, INT64_MAX, &id)) {
         dispatcher_cancel(e->dispatcher, id);
     } else if (strcmp(body, "reload") == 0) {
-        pool_reload(e->pool);
+        engine_reload(e);
     }
 }
 

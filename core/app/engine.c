@@ -55,6 +55,7 @@ static void on_registered(void *owner, const int32_t *lanes, size_t count)
                  LOG_INT("executors", e->config->executors));
     }
     claimer_set_lanes(e->claimer, lanes, count);
+    executors_report(e);
 }
 
 static void on_name_taken(void *owner, const char *holder)
@@ -114,6 +115,7 @@ static void on_declared_dead(void *owner)
     settler_forget(e->settler);
     lease_list_fini(&e->leases);
     e->announced = false;
+    e->report_due = e->load_error.size > 0;
     registration_renew(e->registration);
 }
 
@@ -185,11 +187,16 @@ static const struct settler_events settler_events = {on_returned, on_flushed};
 
 /* ---- the whole ---- */
 
+void engine_reload(struct engine *e)
+{
+    if (e->phase == PHASE_RUNNING) {
+        pool_reload(e->pool);
+    }
+}
+
 static void on_files_changed(void *owner)
 {
-    struct engine *e = owner;
-
-    pool_reload(e->pool);
+    engine_reload(owner);
 }
 
 int engine_run(const struct config *config, const char *conninfo)
@@ -215,6 +222,7 @@ struct wire_config engine_executor_config(const struct config *config)
         .log_level = (uint8_t)config->log_level,
         .log_format = (uint8_t)config->log_format,
         .job_memory = (int64_t)config->job_memory_bytes,
+        .load_memory = (int64_t)config->executor_memory_bytes,
         .handlers = buffer_slice(&config->handlers),
         .settings = buffer_slice(&config->settings),
     };
@@ -237,6 +245,7 @@ static void open_parts(struct engine *e, const char *conninfo)
     struct pool_options pool = {
         .executors = c->executors,
         .executor_memory = c->executor_memory_bytes,
+        .load_timeout_ms = c->load_timeout_ms,
         .config = engine_executor_config(c),
     };
 
@@ -291,6 +300,7 @@ static void close_parts(struct engine *e)
         log_error("handles are left open");
     }
     lease_list_fini(&e->leases);
+    buffer_fini(&e->load_error);
     if (e->kinds != NULL) {
         kind_list_fini(e->kinds);
         free(e->kinds);
@@ -314,7 +324,7 @@ static void on_signal(uv_signal_t *signal, int signum)
     struct engine *e = signal->data;
 
     switch (signum) {
-    case SIGHUP: pool_reload(e->pool); break;
+    case SIGHUP: engine_reload(e); break;
     case SIGUSR1:
         log_info("state",
                  LOG_INT("running", dispatcher_running(e->dispatcher)),

@@ -50,6 +50,8 @@ struct engine {
     uv_timer_t redrain;  /* until the database is asked again whether the queue is drained */
     enum phase phase;
     int exit_status;
+    struct buffer load_error; /* owned; why the handlers do not load now; empty when they do */
+    bool report_due;          /* load_error is not in the worker's row yet */
     bool work_was_up;
     bool was_connected;
     bool clock_was_told; /* that ours is far from the database's */
@@ -61,6 +63,9 @@ struct engine {
 
 /* What every executor is told. Borrows from config. */
 struct wire_config engine_executor_config(const struct config *config);
+
+/* Starts a new generation of executors, unless the worker is about to end. */
+void engine_reload(struct engine *e);
 
 /* ---- connections.c ---- */
 
@@ -77,6 +82,9 @@ void connections_refuse_name(struct engine *e, const char *holder);
 
 extern const struct pool_events executors_pool_events;
 extern const struct executor_ops executors_ops;
+
+/* Tells others whether the handlers load, if they do not know yet. */
+void executors_report(struct engine *e);
 
 /* ---- fencing.c ---- */
 

@@ -15,26 +15,36 @@
 
 static void on_reported(void *arg, const struct db_reply *reply)
 {
-    (void)arg;
-    if (reply->error != NULL) {
+    struct engine *e = arg;
+
+    if (reply->lost) {
+        e->report_due = true; /* again once the worker is registered */
+    } else if (reply->error != NULL) {
         log_warn("cannot report a reload", LOG_TEXT("error", db_message(reply->error)));
     }
+}
+
+void executors_report(struct engine *e)
+{
+    struct db_params params = {0};
+    int64_t worker_id = registration_worker_id(e->registration);
+
+    if (!e->report_due || worker_id == 0) {
+        return;
+    }
+    db_add_int8(&params, worker_id);
+    db_add_text(&params, buffer_slice(&e->load_error));
+    e->report_due = link_query(e->upkeep, SQL_REPORT_LOAD, &params, on_reported, e) < 0;
+    db_params_fini(&params);
 }
 
 /* What `jobq workers` shows. message is empty when all is well. */
 static void report_load(struct engine *e, struct slice message)
 {
-    struct db_params params = {0};
-    struct buffer text = {0};
-
-    text_add_clean(&text, message, LONGEST_REPORT);
-    db_add_int8(&params, registration_worker_id(e->registration));
-    db_add_text(&params, buffer_slice(&text));
-    if (link_query(e->upkeep, SQL_REPORT_LOAD, &params, on_reported, NULL) < 0) {
-        log_debug("cannot report a reload now");
-    }
-    db_params_fini(&params);
-    buffer_fini(&text);
+    buffer_clear(&e->load_error);
+    text_add_clean(&e->load_error, message, LONGEST_REPORT);
+    e->report_due = true;
+    executors_report(e);
 }
 
 static void on_loaded(void *owner, const struct kind_list *kinds, unsigned generation)
@@ -79,6 +89,18 @@ static void on_load_failed(void *owner, struct slice message, unsigned serving)
     }
 }
 
+static void on_delayed(void *owner, size_t busy)
+{
+    char text[128];
+
+    (void)snprintf(text,
+                   sizeof(text),
+                   "the reload waits: runs in %zu executors are on still older handlers",
+                   busy);
+    log_warn("reload waits", LOG_INT("executors", busy));
+    report_load(owner, slice_of(text));
+}
+
 static void on_told(void *owner, struct executor *x, struct frame *f)
 {
     struct engine *e = owner;
@@ -117,7 +139,7 @@ static void on_ready(void *owner)
 }
 
 const struct pool_events executors_pool_events =
-    {on_loaded, on_load_failed, on_told, on_drained, on_died, on_ready};
+    {on_loaded, on_load_failed, on_delayed, on_told, on_drained, on_died, on_ready};
 
 static struct executor *pick(void *pool, bool alone)
 {

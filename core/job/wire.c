@@ -21,6 +21,7 @@ void wire_put_config(struct buffer *out, const struct wire_config *m)
     frame_put_u8(out, m->log_level);
     frame_put_u8(out, m->log_format);
     frame_put_i64(out, m->job_memory);
+    frame_put_i64(out, m->load_memory);
     frame_put_slice(out, m->handlers);
     frame_put_slice(out, m->settings);
     frame_end(out, mark);
@@ -32,6 +33,7 @@ int wire_get_config(struct frame *f, struct wire_config *m)
     m->log_level = frame_get_u8(f);
     m->log_format = frame_get_u8(f);
     m->job_memory = frame_get_i64(f);
+    m->load_memory = frame_get_i64(f);
     m->handlers = frame_get_slice(f);
     m->settings = frame_get_slice(f);
     return checked(f);

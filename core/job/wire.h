@@ -36,6 +36,7 @@ struct wire_config {
     uint8_t log_level;     /* enum log_level: what goes to stderr */
     uint8_t log_format;    /* enum log_format */
     int64_t job_memory;    /* bytes of Lua memory a run may hold, unless its kind says otherwise */
+    int64_t load_memory;   /* bytes of Lua memory that the handlers may take before they run */
     struct slice handlers; /* folders and files, each followed by a newline */
     struct slice settings; /* NAME=VALUE of --set and [settings], each followed by a newline */
 };

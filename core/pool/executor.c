@@ -19,6 +19,9 @@
 struct executor {
     enum executor_state state;
     uv_process_t process;
+    uv_timer_t loading; /* runs until it has loaded */
+    uint64_t load_timeout_ms;
+    bool is_overdue;         /* killed because it did not load in time */
     struct channel *channel; /* owned; NULL once lost */
     struct pulse *pulse;     /* owned; a shared page */
     struct kind_list kinds;
@@ -27,53 +30,79 @@ struct executor {
     void *owner;
 };
 
+static int start(uv_loop_t *loop, struct executor *e, int fds[2]);
 static int spawn(uv_loop_t *loop, struct executor *e, int channel_fd, int pulse_fd);
 static struct pulse *open_pulse(int *fd);
 static void on_frame(void *owner, struct frame *f);
 static void on_drained(void *owner);
 static void on_lost(void *owner, const char *why);
+static void on_overdue(uv_timer_t *timer);
 static void on_exited(uv_process_t *process, int64_t exit_status, int term_signal);
+static void on_timer_closed(uv_handle_t *handle);
 static void on_closed(uv_handle_t *handle);
+static void release(struct executor *e);
 static void add_kind(struct executor *e, struct frame *f);
 static void load_failed(struct executor *e, struct frame *f);
-static void describe(char *why, size_t size, int64_t exit_status, int term_signal);
+static void describe(const struct executor *e,
+                     char *why,
+                     size_t size,
+                     int64_t exit_status,
+                     int term_signal);
 
 static const struct channel_events channel_events = {on_frame, on_drained, on_lost};
 
 struct executor *executor_spawn(uv_loop_t *loop,
                                 const struct wire_config *config,
+                                uint64_t load_timeout_ms,
                                 const struct executor_events *events,
                                 void *owner)
 {
     struct executor *e = mem_zalloc(sizeof(*e));
     int fds[2] = {-1, -1};
-    int pulse_fd = -1;
-    int rc;
 
     e->events = events;
     e->owner = owner;
-    e->pulse = open_pulse(&pulse_fd);
-    if (e->pulse != NULL && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0) {
-        rc = spawn(loop, e, fds[1], pulse_fd);
-        close(fds[1]);
-    } else {
-        rc = -errno;
-    }
-    if (pulse_fd >= 0) {
-        close(pulse_fd);
-    }
+    e->load_timeout_ms = load_timeout_ms;
+    int rc = start(loop, e, fds);
     if (rc < 0) {
         log_error("cannot start an executor", LOG_TEXT("error", uv_strerror(rc)));
         if (fds[0] >= 0) {
             close(fds[0]);
         }
-        uv_close((uv_handle_t *)&e->process, on_closed);
+        if (e->process.data == NULL) {
+            release(e);
+        } else {
+            uv_close((uv_handle_t *)&e->process, on_closed);
+        }
         return NULL;
     }
+    uv_timer_init(loop, &e->loading);
+    e->loading.data = e;
+    uv_timer_start(&e->loading, on_overdue, load_timeout_ms, 0);
     e->channel = channel_open(loop, fds[0], &channel_events, e);
     wire_put_config(channel_out(e->channel), config);
     channel_send(e->channel);
     return e;
+}
+
+/* Our end of the channel is in fds[0], if there is one. */
+static int start(uv_loop_t *loop, struct executor *e, int fds[2])
+{
+    int pulse_fd = -1;
+
+    e->pulse = open_pulse(&pulse_fd);
+    int rc = e->pulse == NULL ? -errno : 0;
+    if (rc == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+        rc = -errno;
+    }
+    if (rc == 0) {
+        rc = spawn(loop, e, fds[1], pulse_fd);
+        close(fds[1]);
+    }
+    if (pulse_fd >= 0) {
+        close(pulse_fd);
+    }
+    return rc;
 }
 
 enum executor_state executor_state(const struct executor *e)
@@ -141,6 +170,11 @@ uint32_t executor_computing(const struct executor *e, uint64_t *since_us)
     return atomic_load(&e->pulse->run);
 }
 
+bool executor_is_worn(const struct executor *e)
+{
+    return atomic_load(&e->pulse->is_worn);
+}
+
 uint64_t executor_lua_bytes(const struct executor *e)
 {
     return atomic_load(&e->pulse->lua_bytes);
@@ -200,6 +234,7 @@ static void on_frame(void *owner, struct frame *f)
     switch (f->type) {
     case WIRE_KIND: add_kind(e, f); break;
     case WIRE_LOADED:
+        uv_timer_stop(&e->loading);
         if (e->state == EXECUTOR_STARTING) {
             e->state = EXECUTOR_READY;
             e->events->loaded(e->owner, e);
@@ -245,6 +280,14 @@ static void on_lost(void *owner, const char *why)
     executor_kill(e);
 }
 
+static void on_overdue(uv_timer_t *timer)
+{
+    struct executor *e = timer->data;
+
+    e->is_overdue = true;
+    executor_kill(e);
+}
+
 static void on_exited(uv_process_t *process, int64_t exit_status, int term_signal)
 {
     struct executor *e = process->data;
@@ -257,16 +300,26 @@ static void on_exited(uv_process_t *process, int64_t exit_status, int term_signa
         channel_close(e->channel);
         e->channel = NULL;
     }
-    describe(why, sizeof(why), exit_status, term_signal);
+    describe(e, why, sizeof(why), exit_status, term_signal);
     e->state = EXECUTOR_DEAD;
     e->events->died(e->owner, e, atomic_load(&e->pulse->run), why);
-    uv_close((uv_handle_t *)process, on_closed);
+    uv_close((uv_handle_t *)&e->loading, on_timer_closed);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct executor *e = handle->data;
+
+    uv_close((uv_handle_t *)&e->process, on_closed);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct executor *e = handle->data;
+    release(handle->data);
+}
 
+static void release(struct executor *e)
+{
     if (e->pulse != NULL) {
         munmap(e->pulse, sizeof(*e->pulse));
     }
@@ -274,9 +327,19 @@ static void on_closed(uv_handle_t *handle)
     free(e);
 }
 
-static void describe(char *why, size_t size, int64_t exit_status, int term_signal)
+static void describe(const struct executor *e,
+                     char *why,
+                     size_t size,
+                     int64_t exit_status,
+                     int term_signal)
 {
-    if (term_signal != 0) {
+    if (e->is_overdue) {
+        (void)snprintf(
+            why,
+            size,
+            "the handlers did not load within %g s\nhint: raise --load-timeout if they need it",
+            (double)e->load_timeout_ms / 1000);
+    } else if (term_signal != 0) {
         (void)snprintf(why, size, "signal %d, %s", term_signal, strsignal(term_signal));
     } else {
         (void)snprintf(why, size, "exit status %d", (int)exit_status);

@@ -43,9 +43,13 @@ struct executor_events {
     void (*died)(void *owner, struct executor *e, uint32_t culprit, const char *why);
 };
 
-/* Starts a process and sends it config. NULL, after logging why, if it cannot. The loop owns it until died(). */
+/*
+ * Starts a process and sends it config; it is killed if it has not loaded after load_timeout_ms. NULL,
+ * after logging why, if it cannot be started. The loop owns it until died().
+ */
 struct executor *executor_spawn(uv_loop_t *loop,
                                 const struct wire_config *config,
+                                uint64_t load_timeout_ms,
                                 const struct executor_events *events,
                                 void *owner);
 
@@ -71,6 +75,9 @@ void executor_quit(struct executor *e);
 
 /* The run that computes right now, or PULSE_NO_RUN, and since when (clock_now_us). */
 uint32_t executor_computing(const struct executor *e, uint64_t *since_us);
+
+/* True once it has run out of descriptors that nothing will give back. */
+bool executor_is_worn(const struct executor *e);
 
 /* Bytes that its Lua state holds. */
 uint64_t executor_lua_bytes(const struct executor *e);

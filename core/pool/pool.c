@@ -7,11 +7,12 @@
  */
 #include "core/pool/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/log.h"
 
-/* Generations alive at a time, as long-running jobs keep old ones: coming, current, one leaving. */
+/* Generations that serve no more, but still run jobs, when another one may start. */
 #define MAX_LEAVING_GENERATIONS 1
 
 /* An executor that dies while it starts is tried again after this pause. */
@@ -33,12 +34,15 @@ struct pool {
     struct executor_list apart; /* at most one */
     unsigned generation;
     bool reload_again;
+    bool is_delayed; /* reload_again waits for old runs, and delayed() has told so */
     bool quitting;
     bool closed;
     uv_timer_t restart;
 };
 
 static void start_generation(struct pool *p);
+static struct executor *spawn(struct pool *p);
+static void fail_load(struct pool *p, struct slice message);
 static struct executor *pick_apart(struct pool *p);
 static void on_loaded(void *owner, struct executor *e);
 static void on_load_failed(void *owner, struct executor *e, struct slice message);
@@ -104,11 +108,29 @@ struct pool *pool_open(uv_loop_t *loop,
     return p;
 }
 
+static size_t count_busy(const struct executor_list *list)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        count += executor_load(list->items[i]) > 0 ? 1 : 0;
+    }
+    return count;
+}
+
 void pool_reload(struct pool *p)
 {
-    if (p->coming.count > 0 || p->leaving.count > MAX_LEAVING_GENERATIONS * p->options.executors) {
+    size_t busy = count_busy(&p->leaving);
+    bool too_many = busy > MAX_LEAVING_GENERATIONS * p->options.executors;
+
+    if (p->coming.count > 0 || too_many) {
+        if (p->coming.count == 0 && !p->is_delayed) {
+            p->is_delayed = true;
+            p->events->delayed(p->owner, busy);
+        }
         p->reload_again = true;
     } else if (!p->quitting) {
+        p->is_delayed = false;
         p->reload_again = false;
         start_generation(p);
     }
@@ -134,7 +156,7 @@ struct executor *pool_pick(struct pool *p, bool alone)
 static struct executor *pick_apart(struct pool *p)
 {
     if (p->apart.count == 0 && p->generation > 0 && !p->quitting) {
-        struct executor *e = executor_spawn(p->loop, &p->options.config, &executor_events, p);
+        struct executor *e = spawn(p);
         if (e != NULL) {
             list_add(&p->apart, e);
         }
@@ -152,10 +174,11 @@ void pool_tend(struct pool *p)
 {
     for (size_t i = p->current.count; i > 0; i--) {
         struct executor *e = p->current.items[i - 1];
-        if (executor_state(e) == EXECUTOR_READY &&
-            executor_lua_bytes(e) > p->options.executor_memory) {
+        bool is_large = executor_lua_bytes(e) > p->options.executor_memory;
+        if (executor_state(e) == EXECUTOR_READY && (is_large || executor_is_worn(e))) {
             log_info("executor is replaced",
                      LOG_INT("pid", executor_pid(e)),
+                     LOG_TEXT("why", is_large ? "too much memory" : "too many open files"),
                      LOG_INT("memory_bytes", executor_lua_bytes(e)));
             retire(p, e);
         }
@@ -194,14 +217,31 @@ void pool_close(struct pool *p)
 static void start_generation(struct pool *p)
 {
     for (size_t i = 0; i < p->options.executors; i++) {
-        struct executor *e = executor_spawn(p->loop, &p->options.config, &executor_events, p);
+        struct executor *e = spawn(p);
         if (e != NULL) {
             list_add(&p->coming, e);
         }
     }
-    if (p->coming.count == 0) {
+    if (p->generation > 0 && p->coming.count < p->options.executors) {
+        give_up_coming(p);
+        fail_load(p, slice_of("an executor could not be started: the log says why"));
+    } else if (p->coming.count == 0) {
         uv_timer_start(&p->restart, on_restart, RESTART_PAUSE_MS, 0);
     }
+}
+
+static struct executor *spawn(struct pool *p)
+{
+    return executor_spawn(p->loop,
+                          &p->options.config,
+                          p->options.load_timeout_ms,
+                          &executor_events,
+                          p);
+}
+
+static void fail_load(struct pool *p, struct slice message)
+{
+    p->events->load_failed(p->owner, message, p->generation);
 }
 
 static bool all_loaded(const struct executor_list *list)
@@ -261,7 +301,7 @@ static void on_load_failed(void *owner, struct executor *e, struct slice message
         uv_timer_start(&p->restart, on_restart, RESTART_PAUSE_MS, 0);
     }
     if (is_new || (was_serving && p->current.count == 0)) {
-        p->events->load_failed(p->owner, message, p->generation);
+        fail_load(p, message);
     }
 }
 
@@ -306,10 +346,10 @@ static void on_died(void *owner, struct executor *e, uint32_t culprit, const cha
         p->events->died(p->owner, e, culprit, why);
     }
     if (was_coming && !p->closed) {
+        char message[192];
+        (void)snprintf(message, sizeof(message), "an executor died: %s", why);
         give_up_coming(p);
-        p->events->load_failed(p->owner,
-                               slice_of("an executor died while it loaded"),
-                               p->generation);
+        fail_load(p, slice_of(message));
     } else if (was_apart && !p->closed) {
         p->events->ready(p->owner); /* the next wish starts another */
     } else if (!was_leaving && was_ready) {
@@ -337,7 +377,7 @@ static void on_restart(uv_timer_t *timer)
 static void refill(struct pool *p)
 {
     while (!p->quitting && p->generation > 0 && p->current.count < p->options.executors) {
-        struct executor *e = executor_spawn(p->loop, &p->options.config, &executor_events, p);
+        struct executor *e = spawn(p);
         if (e == NULL) {
             uv_timer_start(&p->restart, on_restart, RESTART_PAUSE_MS, 0);
             return;

@@ -4,6 +4,9 @@
  * A reload starts a whole new generation beside the current one. When all of it has loaded, new jobs
  * go there and the old one finishes; if one of it does not load, the new one goes and the current one
  * stays. An executor that dies is replaced.
+ *
+ * At most three generations live at a time: the one that loads, the one that serves, and one whose
+ * runs are not over. A reload that would make a fourth waits for them.
  */
 #ifndef CORE_POOL_POOL_H
 #define CORE_POOL_POOL_H
@@ -15,6 +18,7 @@ struct pool;
 struct pool_options {
     size_t executors;
     uint64_t executor_memory;  /* bytes; a larger one is drained and replaced */
+    uint64_t load_timeout_ms;  /* an executor that loads for longer is killed */
     struct wire_config config; /* what each executor is told; its slices borrowed for good */
 };
 
@@ -23,6 +27,8 @@ struct pool_events {
     void (*loaded)(void *owner, const struct kind_list *kinds, unsigned generation);
     /* A generation did not load: the first one (generation 0 serves), or a reload. */
     void (*load_failed)(void *owner, struct slice message, unsigned serving);
+    /* A reload waits, since runs in that many executors keep generations alive that are older still. */
+    void (*delayed)(void *owner, size_t busy);
     void (*told)(void *owner, struct executor *e, struct frame *f);
     void (*drained)(void *owner);
     void (*died)(void *owner, struct executor *e, uint32_t culprit, const char *why);
@@ -36,7 +42,10 @@ struct pool *pool_open(uv_loop_t *loop,
                        const struct pool_events *events,
                        void *owner);
 
-/* Starts a new generation on the folder as it is now; once more afterwards if one is under way. */
+/*
+ * Starts a new generation on the folder as it is now; once more afterwards if one is under way, however
+ * often it is called meanwhile.
+ */
 void pool_reload(struct pool *p);
 
 /*
@@ -46,7 +55,7 @@ void pool_reload(struct pool *p);
  */
 struct executor *pool_pick(struct pool *p, bool alone);
 
-/* Replaces executors that have grown too large; call now and then. */
+/* Replaces executors that have grown too large or run out of descriptors; call now and then. */
 void pool_tend(struct pool *p);
 
 /* Number of the generation that serves, from 1; 0 before. */

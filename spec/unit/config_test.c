@@ -171,6 +171,7 @@ static void has_the_defaults_of_the_table(void **state)
     assert_false(c->drain || c->watch || c->check);
     assert_int_equal(c->job_memory_bytes, 64 << 20);
     assert_int_equal(c->executor_memory_bytes, 512 << 20);
+    assert_int_equal(c->load_timeout_ms, 30000);
     assert_int_equal(c->shutdown_grace_ms, 25000);
     assert_int_equal(c->poll_interval_ms, 5000);
     assert_int_equal(c->heartbeat_interval_ms, 30000);
@@ -334,6 +335,7 @@ static void refuses_wrong_options(void **state)
         {"--job-memory 64MB h",
          "--job-memory: '64MB' is not a size\nhint: write 512K, 64M or 2G\n"},
         {"--executor-memory 1M h", "--executor-memory: '1M' is not a size from 16M to 1T\n"},
+        {"--load-timeout 2h h", "--load-timeout: '2h' is not a duration from 100ms to 1h\n"},
         {"--log-format xml h", "--log-format: 'xml' is none of text, logfmt, json\n"},
         {"--log-level warning h", "--log-level: 'warning' is none of debug, info, warn, error\n"},
         {"--queues a,,b h", "--queues: 'a,,b' has an empty name in it, expected A,B\n"},
@@ -368,7 +370,17 @@ static void refuses_wrong_options(void **state)
 static void refuses_what_is_no_amount(void **state)
 {
     static const char *const values[] = {
-        "0", "-0", "-1", "-1s", "-64M", "+5", "nan", "inf", "1e9", "99999999999999999999", "",
+        "0",
+        "-0",
+        "-1",
+        "-1s",
+        "-64M",
+        "+5",
+        "nan",
+        "inf",
+        "1e9",
+        "99999999999999999999",
+        "",
     };
     struct rig *r = *state;
     size_t tried = 0;

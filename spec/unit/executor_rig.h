@@ -117,6 +117,7 @@ static inline void rig_start(struct rig *rig, const char *handlers, int64_t job_
                     &(struct wire_config){
                         .log_level = 3,
                         .job_memory = job_memory,
+                        .load_memory = (int64_t)1 << 30,
                         .handlers = slice_of(handlers),
                         .settings = slice_of("smtp.host=mx1\n"),
                     });

@@ -36,6 +36,7 @@ static void carries_config(void **state)
                                           .log_level = 2,
                                           .log_format = 1,
                                           .job_memory = (int64_t)64 << 20,
+                                          .load_memory = (int64_t)512 << 20,
                                           .handlers = slice_of("a\nb\n"),
                                           .settings = slice_of("smtp.host=x\n")});
     take(&out, WIRE_CONFIG, &f);
@@ -44,6 +45,7 @@ static void carries_config(void **state)
     assert_int_equal(got.log_level, 2);
     assert_int_equal(got.log_format, 1);
     assert_int_equal(got.job_memory, (int64_t)64 << 20);
+    assert_int_equal(got.load_memory, (int64_t)512 << 20);
     assert_slice(got.handlers, "a\nb\n");
     assert_slice(got.settings, "smtp.host=x\n");
     assert_refuses_other_lengths(&out, wire_get_config, &got);
