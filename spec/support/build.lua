@@ -19,4 +19,9 @@ function M.program(name)
   return M.path() .. "/" .. name
 end
 
+--- Memory measured there says little: AddressSanitizer keeps what is freed.
+function M.is_sanitized()
+  return M.path():find "/asan$" ~= nil
+end
+
 return M

@@ -11,6 +11,7 @@
 -- group, before the next one starts a process and at the end of its file; and all end with busted,
 -- even if that is killed. If a spec failed, the last words of its processes are printed.
 local uv = require "luv"
+local files = require "support.files"
 
 local M = {}
 
@@ -215,6 +216,23 @@ function Process:children(pattern)
     file:close()
   end
   return pids
+end
+
+--- KiB of memory that are its own: pages shared with others are not.
+function M.memory(pid)
+  local status = assert(files.read(("/proc/%d/status"):format(pid)))
+  return tonumber(status:match "RssAnon:%s*(%d+)")
+end
+
+--- The number of its memory mappings.
+function M.mappings(pid)
+  local _, count = assert(files.read(("/proc/%d/maps"):format(pid))):gsub("\n", "")
+  return count
+end
+
+--- The number of its open descriptors.
+function M.descriptors(pid)
+  return #files.list(("/proc/%d/fd"):format(pid))
 end
 
 --- Ends what is left of specs that are over: all if `everything`. Their after_each has run by then.
