@@ -218,10 +218,18 @@ static void advance(struct db_conn *c)
     }
 }
 
-/* Asking for a result while PQisBusy would block the loop. */
+static bool is_alive(const struct db_conn *c)
+{
+    return !c->closed && !c->lost && !c->broken && PQstatus(c->pg) != CONNECTION_BAD;
+}
+
+/*
+ * Asking for a result while PQisBusy would block the loop, and of a connection that is gone libpq says
+ * for ever that there is none.
+ */
 static void collect(struct db_conn *c)
 {
-    while (!c->closed && !c->lost && c->first < c->length && !PQisBusy(c->pg)) {
+    while (is_alive(c) && c->first < c->length && !PQisBusy(c->pg)) {
         if (take_result(c, &c->steps[c->first])) {
             c->first++;
         }

@@ -1,4 +1,5 @@
 /* conn_test.c - a connection to a server that the test plays itself, as far as the protocol's greeting. */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -22,7 +23,8 @@ struct rig {
     int server; /* our end of the connection */
     struct db_conn *conn;
     size_t lost;
-    size_t told; /* transactions that were told to be lost */
+    size_t told;     /* transactions that were told to be lost */
+    size_t answered; /* others */
 };
 
 static void on_lost(void *owner, const char *why)
@@ -183,12 +185,54 @@ static void test_closed_before_its_end_is_told(void **state)
     assert_int_equal(r.told, 0);
 }
 
+/* ParseComplete, BindComplete, NoData, CommandComplete, ReadyForQuery */
+static void answer(struct rig *r)
+{
+    static const char reply[] = {'1', 0, 0, 0, 4, '2', 0,   0,   0, 4,   'n', 0, 0, 0, 4,
+                                 'C', 0, 0, 0, 8, 'S', 'E', 'T', 0, 'Z', 0,   0, 0, 5, 'I'};
+
+    assert_int_equal(write(r->server, reply, sizeof(reply)), sizeof(reply));
+}
+
+static void on_answer(void *arg, const struct db_reply *reply)
+{
+    struct rig *r = arg;
+
+    assert_false(reply->lost);
+    assert_null(reply->error);
+    r->answered++;
+    for (int i = 0; i < 3; i++) {
+        int sent = send_something(r);
+        assert_true(sent == 0 || sent == -ENOTCONN);
+        r->told -= sent == 0 ? 1 : 0; /* it will be told to be lost */
+    }
+}
+
+/* What is sent from a callback finds the end while answers are still being read. */
+static void test_end_is_noticed_by_sending_from_a_callback(void **state)
+{
+    const struct db_statement statement = {SQL_MARK, NULL};
+    struct rig r;
+
+    (void)state;
+    open_rig(&r);
+    assert_int_equal(db_send(r.conn, &statement, 1, on_answer, &r), 0);
+    uv_run(&r.loop, UV_RUN_NOWAIT);
+    answer(&r);
+    shutdown(r.server, SHUT_RDWR);
+    run_until_lost(&r);
+    assert_int_equal(r.answered, 1);
+    assert_int_equal(r.told, 0);
+    close_rig(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_end_is_noticed),
         cmocka_unit_test(test_end_is_noticed_by_sending),
         cmocka_unit_test(test_end_between_two_sendings),
+        cmocka_unit_test(test_end_is_noticed_by_sending_from_a_callback),
         cmocka_unit_test(test_closed_before_its_end_is_told),
     };
 
