@@ -20,6 +20,12 @@
 /* A difference that no network and no pause between two readings explains. */
 #define CLOCK_FAR_OFF_S 60
 
+/* libpq goes on with advice that fits no log. */
+static struct slice first_line(const char *why)
+{
+    return (struct slice){why, strcspn(why, "\n")};
+}
+
 static void on_work_up(void *owner)
 {
     struct engine *e = owner;
@@ -35,7 +41,7 @@ static void on_work_up(void *owner)
 static void on_work_down(void *owner, const char *why)
 {
     (void)owner;
-    log_warn("database lost", LOG_TEXT("error", why));
+    log_warn("database lost", LOG_SLICE("error", first_line(why)));
 }
 
 /* Before anything has worked: one line, and what to do about it. */
@@ -62,7 +68,7 @@ static void on_link_failed(void *owner, enum link_failure failure, const char *w
 {
     struct engine *e = owner;
     uint64_t now_ms = clock_now_ms();
-    struct slice line = {why, strcspn(why, "\n")};
+    struct slice line = first_line(why);
 
     if (failure != LINK_UNREACHABLE && !e->was_connected && e->phase == PHASE_RUNNING) {
         refuse_link(e, failure, line);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/db/result.h"
 
 enum step_type {
@@ -51,8 +52,12 @@ struct db_conn {
     size_t length;      /* end of the queue in steps */
     size_t capacity;
     uint64_t answered_us;
+    struct buffer farewell; /* owned; what the server said before it closed the connection */
 };
 
+static void on_notice(void *arg, const PGresult *notice);
+static bool note_farewell(struct db_conn *c, const PGresult *res);
+static void hear_farewell(struct db_conn *c);
 static void on_io(uv_poll_t *poll, int status, int revents);
 static void on_closed(uv_handle_t *handle);
 static struct step *add_step(struct db_conn *c, enum step_type type);
@@ -81,6 +86,7 @@ struct db_conn *db_open(uv_loop_t *loop, PGconn *pg, const struct db_events *eve
     c->poll->data = c;
     PQsetnonblocking(pg, 1);
     PQenterPipelineMode(pg);
+    PQsetNoticeReceiver(pg, on_notice, c);
     uv_poll_init(loop, c->poll, PQsocket(pg));
     watch(c, UV_READABLE);
     return c;
@@ -186,6 +192,45 @@ static int execute(struct db_conn *c, const struct db_statement *s)
     return 0;
 }
 
+/* What the server says unasked; libpq would print it. */
+static void on_notice(void *arg, const PGresult *notice)
+{
+    struct db_conn *c = arg;
+
+    if (!note_farewell(c, notice)) {
+        log_debug("notice", LOG_TEXT("message", db_message(notice)));
+    }
+}
+
+/* Whether the server will close the connection after this. */
+static bool note_farewell(struct db_conn *c, const PGresult *res)
+{
+    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    if (severity == NULL || strcmp(severity, "FATAL") != 0) {
+        return false;
+    }
+    buffer_clear(&c->farewell);
+    buffer_add_text(&c->farewell, db_message(res));
+    return true;
+}
+
+/*
+ * The reason that the server gave may be unread yet, as an error of the statement that it did not finish;
+ * what stands before it is lost all the same.
+ */
+static void hear_farewell(struct db_conn *c)
+{
+    size_t most = 2 * (c->length - c->first) + 2; /* results, and a NULL behind those of each step */
+
+    (void)PQconsumeInput(c->pg);
+    for (size_t i = 0; i < most && c->farewell.size == 0 && !PQisBusy(c->pg); i++) {
+        PGresult *res = PQgetResult(c->pg);
+        (void)note_farewell(c, res);
+        PQclear(res);
+    }
+}
+
 static void on_io(uv_poll_t *poll, int status, int revents)
 {
     struct db_conn *c = poll->data;
@@ -252,6 +297,7 @@ static bool take_result(struct db_conn *c, struct step *s)
         PQclear(res);
         return true;
     }
+    (void)note_farewell(c, res);
     PQclear(s->result); /* the last result wins: an error always comes last */
     s->result = res;
     return false;
@@ -372,14 +418,19 @@ static void on_closed(uv_handle_t *handle)
 /* Everybody who waits is told, then the owner; it closes. */
 static void lose(struct db_conn *c, const char *why)
 {
-    struct buffer reason = {0};
+    struct buffer reason = {0}; /* why may be libpq's own, and change */
 
     if (c->lost) {
         return;
     }
     c->lost = true;
     unwatch(c);
-    buffer_add_text(&reason, why); /* libpq's buffer may go with the connection */
+    buffer_add_text(&reason, why);
+    hear_farewell(c);
+    if (c->farewell.size > 0) {
+        buffer_clear(&reason);
+        buffer_add_text(&reason, buffer_text(&c->farewell));
+    }
     bool was_telling = c->telling;
     c->telling = true;
     for (size_t i = 0; i < c->length && !c->closed; i++) {
@@ -405,5 +456,6 @@ static void dispose(struct db_conn *c)
     }
     free(c->steps);
     PQfinish(c->pg);
+    buffer_fini(&c->farewell);
     free(c);
 }
