@@ -1,4 +1,9 @@
-/* rescuer.c - looks at all locks every few seconds and remembers since when each has been free. */
+/*
+ * rescuer.c - looks at all locks every few seconds and remembers since when each has been free.
+ *
+ * After an outage all workers have been silent for as long as it took, and who is back first must not
+ * take the others for dead: on a new connection nobody is declared dead before all had time to be back.
+ */
 #include "core/upkeep/rescuer.h"
 
 #include <stdlib.h>
@@ -23,6 +28,7 @@ struct sighting {
 struct rescuer {
     struct link *upkeep;
     uint64_t dead_after_ms;
+    uint64_t up_ms;             /* since when this connection lives */
     struct sighting *sightings; /* owned */
     size_t count;
     struct db_params params;
@@ -39,6 +45,7 @@ static void note(struct sighting *s, bool held, int64_t beat_us);
 static void forget_unlisted(struct rescuer *r);
 static void recover(struct rescuer *r);
 static void on_recovered(void *arg, const struct db_reply *reply);
+static uint64_t least(uint64_t a, uint64_t b);
 static void on_closed(uv_handle_t *handle);
 
 struct rescuer *rescuer_open(uv_loop_t *loop, struct link *upkeep, uint64_t dead_after_ms)
@@ -54,9 +61,10 @@ struct rescuer *rescuer_open(uv_loop_t *loop, struct link *upkeep, uint64_t dead
 
 void rescuer_up(struct rescuer *r)
 {
-    uint64_t look_ms = r->dead_after_ms / 4 < LOOK_MS ? r->dead_after_ms / 4 : LOOK_MS;
+    uint64_t look_ms = least(LOOK_MS, r->dead_after_ms / 4);
 
     r->count = 0;
+    r->up_ms = clock_now_ms();
     look_ms = look_ms > 0 ? look_ms : 1;
     uv_timer_start(&r->timer, on_timer, look_ms, look_ms);
     look(r, on_first_look);
@@ -89,8 +97,10 @@ static void on_first_look(void *arg, const struct db_reply *reply)
 
 static void on_look(void *arg, const struct db_reply *reply)
 {
-    if (note_all(arg, reply)) {
-        recover(arg);
+    struct rescuer *r = arg;
+
+    if (note_all(r, reply) && clock_now_ms() - r->up_ms >= least(GRACE_MS, r->dead_after_ms)) {
+        recover(r);
     }
 }
 
@@ -188,6 +198,11 @@ static void on_recovered(void *arg, const struct db_reply *reply)
                  LOG_INT("worker_id", db_get_int(reply->results[0], i, 0)),
                  LOG_INT("jobs", db_get_int(reply->results[0], i, 1)));
     }
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void on_closed(uv_handle_t *handle)

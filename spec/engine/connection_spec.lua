@@ -115,9 +115,10 @@ describe("a worker whose connection", function()
     db:query [[
       select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = 'jobq-run work' and datname = current_database()]]
-    w:expect "database lost"
+    w:expect("database lost", { error = "terminating connection due to administrator command" })
     assert(blocker:query "rollback")
     w:expect "database back"
+    assert.is_nil(w:errors():find("FATAL", 1, true)) -- libpq would print it into the log
     return w
   end
 
@@ -221,6 +222,38 @@ describe("a worker whose connection", function()
   end)
 end)
 
+-- After an outage everybody has been silent for too long, and somebody is back first.
+it("a worker that is back first does not take the others for dead", function()
+  local db = engine.database()
+  local options = { executors = 1, heartbeat_interval = "200ms", dead_after = "4s" }
+  local function backends()
+    return db:value [[
+      select array_agg(pid) from pg_stat_activity
+      where application_name like 'jobq-run%' and datname = current_database()]]
+  end
+  local first = engine.worker(db, texts, options)
+  local of_first = backends()
+  local second = engine.worker(db, texts, options)
+  local before = backends()
+  second:signal "sigstop"
+  db:query "begin"
+  db:query("update jobq.worker set seen_at = now() - interval '1 hour' where id = $1", second.id)
+  db:query("select pg_terminate_backend(pid) from unnest($1::int[]) pid", of_first)
+  db:query "commit"
+  first:expect "database back"
+  db:wait_until("the first one has looked for the dead", [[
+    select count(*) = 1 from pg_stat_activity
+    where application_name = 'jobq-run upkeep' and datname = current_database() and state = 'idle'
+      and pid <> all ($1::int[]) and (query like '-- recover: %' or query like '-- worker_locks: %')
+      and query_start > backend_start + interval '500 ms' -- its first look declares nobody dead
+    ]], before)
+  second:signal "sigcont"
+  db:wait_until("the other one is heard again",
+    "select seen_at > now() - interval '1 hour' from jobq.worker where id = $1", second.id)
+  assert.equal(2, db:value "select count(*) from jobq.worker where state = 'running'")
+  stop_all { first, second }
+end)
+
 describe("a failover to a standby", function()
   local AWAY_SECONDS = 20
 
@@ -229,9 +262,11 @@ describe("a failover to a standby", function()
     finally(function() servers:close() end)
     local db, notes = servers.db, samples.notes()
     local load = new_load(db, notes)
+    -- The last one would take any server, and waits until the one it finds is the primary.
+    local dsns = { db.dsn, db.dsn, (db.dsn:gsub(" target_session_attrs=%S+", "")) }
     local workers = {}
-    for i = 1, 3 do
-      workers[i] = engine.worker(db, texts, { executors = 1, concurrency = 8 })
+    for i, dsn in ipairs(dsns) do
+      workers[i] = engine.worker({ dsn = dsn }, texts, { executors = 1, concurrency = 8 })
     end
     load:run(100)
     servers:kill()
