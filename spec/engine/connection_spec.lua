@@ -153,11 +153,11 @@ describe("a worker whose connection", function()
       return engine.worker({ dsn = line:dsn(db.dsn, "w") }, texts, options)
     end
 
-    for _, statement in ipairs { "claim", "settle" } do
+    for statement, rows in pairs { claim = "rows", settle = "" } do
       it(("and breaks when a %s has committed, before the answer, runs nothing twice"):format(statement),
         function()
           local w = worker { executors = 1, concurrency = 8, poll_interval = "200ms" }
-          line:order("unanswered", "w", statement)
+          line:order("unanswered", "w", statement, rows)
           load:run(40)
           line:wait_for("unanswered w " .. statement)
           w:expect "database back"
@@ -280,6 +280,10 @@ describe("a failover to a standby", function()
     load:run_until("the workers to be back", function() return all_say(workers, "database back") end)
     load:run(100)
     check(db, notes, load.ids, workers)
+    for _, w in ipairs(workers) do
+      assert.is_false(has_said(w, "level=error"))
+      assert.is_false(has_said(w, "is repeated")) -- nobody has tried to work on a standby
+    end
     assert.equal(0, engine.jobq(db, "workers").status)
     stop_all(workers)
   end)

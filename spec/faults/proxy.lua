@@ -7,8 +7,9 @@
 --
 --     cut CLIENT f|b TYPE before|after   cuts both ends before or after the next frame of that type
 --                                        was passed on to the server (f) or back (b)
---     unanswered CLIENT STATEMENT        cuts both ends when the next transaction with that prepared
---                                        statement has committed, and before the client is told
+--     unanswered CLIENT STATEMENT [rows] cuts both ends when the next transaction with that prepared
+--                                        statement has committed, and before the client is told; rows:
+--                                        when it has answered some (a claim without took nothing)
 --     half CLIENT SECONDS HOW            passes nothing on and closes nothing, new connections too;
 --                                        HOW it ends: cut or resume; lose: as cut, and the server
 --                                        loses its end at once
@@ -66,10 +67,14 @@ local function is_unwanted(conn, way, frame)
   elseif way.name == "f" and frame.type == "S" then
     table.insert(conn.asked, conn.bound)
     conn.bound = {}
+  elseif way.name == "b" and frame.type == "D" then
+    conn.has_rows = true
   elseif way.name == "b" and frame.type == "Z" and #conn.asked > 0 then
-    local answered = table.remove(conn.asked, 1)
-    if client.unanswered and answered[client.unanswered] then
-      tell("unanswered", client.name, client.unanswered)
+    local answered, has_rows = table.remove(conn.asked, 1), conn.has_rows
+    conn.has_rows = false
+    local wanted = client.unanswered
+    if wanted and answered[wanted.statement] and (has_rows or not wanted.rows) then
+      tell("unanswered", client.name, wanted.statement)
       client.unanswered = nil
       return true
     end
@@ -214,8 +219,8 @@ function orders.cut(client, way, letter, when)
   table.insert(client.cuts, { way = way, type = letter, when = when })
 end
 
-function orders.unanswered(client, statement)
-  client.unanswered = statement
+function orders.unanswered(client, statement, rows)
+  client.unanswered = { statement = statement, rows = rows }
 end
 
 function orders.half(client, seconds, how)
