@@ -54,7 +54,8 @@ static void refuse_link(struct engine *e, enum link_failure failure, struct slic
                   "jobq-run: cannot use the database: %.*s\nhint: %sthe dsn is from %s%s\n",
                   (int)why.size,
                   why.data,
-                  standby ? "name the primary, or all hosts and target_session_attrs=read-write; " : "",
+                  standby ? "name the primary, or all hosts and target_session_attrs=read-write; "
+                          : "",
                   e->config->dsn_source,
                   standby ? "" : "; jobq doctor checks it step by step");
     ending_leave(e, standby ? EXIT_READ_ONLY : status);

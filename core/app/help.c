@@ -42,7 +42,8 @@ void help_add(struct buffer *out)
         "Handler settings are variables (JOBQ_SMTP_HOST) and lines (smtp.host = mx1), too.\n"
         "Signals: TERM, INT stop gracefully (again: at once), HUP reloads, USR1 logs what runs "
         "where.\n"
-        "Exit status: 0 done, 1 failed, 2 usage, 3 handlers do not load, 4 no database, 5 no rights,\n"
+        "Exit status: 0 done, 1 failed, 2 usage, 3 handlers do not load, 4 no database, 5 no "
+        "rights,\n"
         "  7 schema mismatch, 8 another worker has the name, 9 the database can only be read,\n"
         "  75 stopped while the database was away.\n");
 }

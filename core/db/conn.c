@@ -221,7 +221,8 @@ static bool note_farewell(struct db_conn *c, const PGresult *res)
  */
 static void hear_farewell(struct db_conn *c)
 {
-    size_t most = 2 * (c->length - c->first) + 2; /* results, and a NULL behind those of each step */
+    size_t most =
+        2 * (c->length - c->first) + 2; /* results, and a NULL behind those of each step */
 
     (void)PQconsumeInput(c->pg);
     for (size_t i = 0; i < most && c->farewell.size == 0 && !PQisBusy(c->pg); i++) {
@@ -237,7 +238,7 @@ static void on_io(uv_poll_t *poll, int status, int revents)
 
     (void)revents; /* libpq finds out by itself what it can do */
     if (status < 0) {
-        lose(c, uv_strerror(status));
+        lose(c, PQconsumeInput(c->pg) ? uv_strerror(status) : PQerrorMessage(c->pg));
     } else {
         advance(c);
     }

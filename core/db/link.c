@@ -3,7 +3,7 @@
  *
  * State       event                 next
  * CONNECTING  on_connected          SETTING_UP | WAITING
- * SETTING_UP  on_session, lost      UP | WAITING
+ * SETTING_UP  on_session, lost      UP | WAITING; a listener is UP after on_listening
  * UP          lost                  WAITING
  * WAITING     on_retry              CONNECTING
  * any         link_close            CLOSED
@@ -39,11 +39,11 @@ struct link {
     struct link_options options;
     const struct link_events *events;
     void *owner;
-    struct db_conn *conn; /* owned; SETTING_UP and UP */
-    PGconn *pg;           /* owned by the thread while CONNECTING */
+    struct db_conn *conn;      /* owned; SETTING_UP and UP */
+    PGconn *pg;                /* owned by the thread while CONNECTING */
     enum link_failure failure; /* why pg failed */
-    uv_work_t work;       /* busy while CONNECTING */
-    uv_timer_t timer;     /* the pause while WAITING, the probe while UP */
+    uv_work_t work;            /* busy while CONNECTING */
+    uv_timer_t timer;          /* the pause while WAITING, the probe while UP */
     bool working;
     bool timer_closed;
     uint64_t pause_ms;
@@ -55,6 +55,10 @@ static void connect_in_thread(uv_work_t *work);
 static void on_connected(uv_work_t *work, int status);
 static void set_up_session(struct link *l);
 static void on_session(void *arg, const struct db_reply *reply);
+static void listen_for_notifications(struct link *l);
+static void on_listening(void *arg, const struct db_reply *reply);
+static bool may_go_on(struct link *l, const struct db_reply *reply);
+static void go_up(struct link *l);
 static void abandon_session(struct link *l);
 static void on_lost(void *owner, const char *why);
 static void on_notified(void *owner, const char *channel, const char *body);
@@ -194,12 +198,9 @@ static void connect_failed(struct link *l)
 
 static void set_up_session(struct link *l)
 {
-    const struct db_statement statements[] = {{SQL_SESSION, NULL},
-                                              {SQL_LISTEN_JOBS, NULL},
-                                              {SQL_LISTEN_CONTROL, NULL}};
-    size_t count = l->options.listen ? LENGTH_OF(statements) : 1;
+    const struct db_statement session = {SQL_SESSION, NULL};
 
-    if (db_send(l->conn, statements, count, on_session, l) < 0) {
+    if (db_send(l->conn, &session, 1, on_session, l) < 0) {
         db_give_up(l->conn, "cannot send");
     }
 }
@@ -208,19 +209,55 @@ static void on_session(void *arg, const struct db_reply *reply)
 {
     struct link *l = arg;
 
-    if (reply->lost) {
-        return; /* on_lost follows */
-    }
-    if (reply->error != NULL) {
-        log_error("cannot set up a session", LOG_TEXT("error", db_message(reply->error)));
-        abandon_session(l);
+    if (!may_go_on(l, reply)) {
         return;
     }
     if (db_get_bool(reply->results[0], 0, 0)) {
         abandon_session(l);
-        l->events->failed(l->owner, LINK_STANDBY, "the server is a standby, which can only be read");
-        return;
+        l->events->failed(l->owner,
+                          LINK_STANDBY,
+                          "the server is a standby, which can only be read");
+    } else if (l->options.listen) {
+        listen_for_notifications(l);
+    } else {
+        go_up(l);
     }
+}
+
+/* A transaction of its own: a standby refuses it, and what it is would not be told. */
+static void listen_for_notifications(struct link *l)
+{
+    const struct db_statement statements[] = {{SQL_LISTEN_JOBS, NULL}, {SQL_LISTEN_CONTROL, NULL}};
+
+    if (db_send(l->conn, statements, LENGTH_OF(statements), on_listening, l) < 0) {
+        db_give_up(l->conn, "cannot send");
+    }
+}
+
+static void on_listening(void *arg, const struct db_reply *reply)
+{
+    struct link *l = arg;
+
+    if (may_go_on(l, reply)) {
+        go_up(l);
+    }
+}
+
+static bool may_go_on(struct link *l, const struct db_reply *reply)
+{
+    if (reply->lost) {
+        return false; /* on_lost follows */
+    }
+    if (reply->error != NULL) {
+        log_error("cannot set up a session", LOG_TEXT("error", db_message(reply->error)));
+        abandon_session(l);
+        return false;
+    }
+    return true;
+}
+
+static void go_up(struct link *l)
+{
     l->state = LINK_UP;
     l->pause_ms = FIRST_PAUSE_MS;
     uv_timer_start(&l->timer, on_probe, PROBE_MS, PROBE_MS);

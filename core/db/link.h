@@ -16,7 +16,7 @@ enum link_failure {
     LINK_UNREACHABLE, /* nobody there, or not yet: worth trying again */
     LINK_REFUSED,     /* a server answered and will not have us: password, database, role */
     LINK_BAD_DSN,     /* cannot be parsed, or has a value that libpq does not know */
-    LINK_STANDBY,     /* a server let us in that can only be read; worth trying again after a failover */
+    LINK_STANDBY, /* a server let us in that can only be read; worth trying again after a failover */
 };
 
 struct link_events {

@@ -14,7 +14,7 @@
 /* So often until a name is taken for good. Who was killed on a living machine is gone by then. */
 #define NAME_TRIES 6u
 
-#define LONGEST_NAME  256
+#define LONGEST_NAME 256
 
 enum registration_step {
     STEP_IDLE, /* done, or waiting for kinds or a connection */
@@ -35,7 +35,7 @@ struct registration {
     int64_t worker_id;
     bool was_registered; /* under this or an earlier id: its name is not asked for again */
     unsigned name_tries; /* in vain, on this connection */
-    bool welcome; /* the database of this connection was found to fit */
+    bool welcome;        /* the database of this connection was found to fit */
     bool locked;
     bool again; /* something changed while a chain was under way */
     struct kind_list *kinds;

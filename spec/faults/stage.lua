@@ -7,6 +7,7 @@
 --
 -- Tasks are coroutines: they sleep, wait for conditions, and leave what needs the loop to `main`.
 local uv = require "luv"
+local clock = require "support.clock"
 local files = require "support.files"
 local postgres = require "support.postgres"
 local process = require "support.process"
@@ -222,7 +223,7 @@ function Stage:close(keep)
     self.proxy:close()
   end
   process.sweep(true)
-  self.forget_clocks()
+  clock.forget()
   postgres.remove()
   if not keep then
     files.remove(self.dir)

@@ -3,10 +3,9 @@
 -- A slot holds one worker at a time; each process in it is a life: { name, process, from, to }.
 local uv = require "luv"
 local build = require "support.build"
-local files = require "support.files"
+local clock = require "support.clock"
 local process = require "support.process"
 
-local FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 local HANDLERS = "spec/faults/handlers"
 
 local M = {}
@@ -18,22 +17,10 @@ end
 
 -- A worker under a clock of its own, which reads a file for what it is to show.
 local function clock_of(self, slot, env)
-  env.LD_PRELOAD = FAKETIME
+  clock.env(env)
   env.FAKETIME_TIMESTAMP_FILE = ("%s/clock.%s"):format(self.dir, slot.slot)
   env.FAKETIME_CACHE_DURATION = "1"
-  env.FAKETIME_DONT_FAKE_MONOTONIC = "1"
-  env.DONT_FAKE_MONOTONIC = "1"
   self:set_clock(slot, slot.clock)
-end
-
---- libfaketime leaves behind what its processes shared.
-function M.forget_clocks()
-  for _, name in ipairs(files.list "/dev/shm") do
-    local pid = tonumber(name:match "faketime_s[he]m_(%d+)$")
-    if pid and not uv.kill(pid, 0) then
-      os.remove("/dev/shm/" .. name)
-    end
-  end
 end
 
 --- What the slot's clock shows from now on: "+0", "+2d", "-3h".

@@ -47,6 +47,7 @@ function Pair:launch(name)
   local words = postgres.unprivileged {
     postgres.program "postgres", "-D", dir .. "/data", "-k", dir, "-c", "listen_addresses=",
     "-c", "logging_collector=off", "-c", "cluster_name=" .. name, "-c", "shared_buffers=16MB",
+    "-c", "dynamic_shared_memory_type=mmap", -- files of its folder, which go with it
   }
   local log = assert(uv.fs_open(dir .. "/log", "a", 420))
   local server = {}
@@ -102,9 +103,16 @@ local function wait_for_end(server)
   process.wait_until(function() return not server.handle end, "the end of a server")
 end
 
+-- Who is killed leaves a segment of shared memory, which no folder holds.
+local function remove_segment(pid_file)
+  local segment = pid_file:match "\n *%d+ +(%d+) *\n" -- of the line with its key, too
+  files.run { "ipcrm", "-m", segment }
+end
+
 -- A process of the server outlives its head for a moment, and could still acknowledge something.
 function Pair:kill()
   local server = self.servers.a
+  local pid_file = files.read(self.dir .. "/a/data/postmaster.pid")
   local backends = {}
   self.db:close()
   uv.kill(server.pid, "sigstop") -- starts no more of them
@@ -116,6 +124,7 @@ function Pair:kill()
   end
   uv.kill(server.pid, "sigkill")
   wait_for_end(server)
+  remove_segment(pid_file)
 end
 
 function Pair:promote()

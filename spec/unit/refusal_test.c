@@ -30,6 +30,7 @@ static void finds_the_sqlstate(void **state)
         {"\n", NULL},
         {"", NULL},
     };
+
     char sqlstate[SQLSTATE_SIZE];
 
     (void)state;
