@@ -20,10 +20,20 @@
 /* A difference that no network and no pause between two readings explains. */
 #define CLOCK_FAR_OFF_S 60
 
-/* libpq goes on with advice that fits no log. */
-static struct slice first_line(const char *why)
+/* One line of what libpq says: a line for each host that it tried, and indented advice, which is left out. */
+static struct buffer one_line(const char *why)
 {
-    return (struct slice){why, strcspn(why, "\n")};
+    struct buffer line = {0};
+
+    while (*why != 0) {
+        size_t size = strcspn(why, "\n");
+        if (size > 0 && *why != '\t') {
+            buffer_add_text(&line, line.size > 0 ? "; " : "");
+            buffer_add_slice(&line, (struct slice){why, size});
+        }
+        why += size + (why[size] == '\n' ? 1 : 0);
+    }
+    return line;
 }
 
 static void on_work_up(void *owner)
@@ -40,20 +50,22 @@ static void on_work_up(void *owner)
 
 static void on_work_down(void *owner, const char *why)
 {
+    struct buffer line = one_line(why);
+
     (void)owner;
-    log_warn("database lost", LOG_SLICE("error", first_line(why)));
+    log_warn("database lost", LOG_SLICE("error", buffer_slice(&line)));
+    buffer_fini(&line);
 }
 
 /* Before anything has worked: one line, and what to do about it. */
-static void refuse_link(struct engine *e, enum link_failure failure, struct slice why)
+static void refuse_link(struct engine *e, enum link_failure failure, const char *why)
 {
     bool standby = failure == LINK_STANDBY;
     int status = failure == LINK_BAD_DSN ? EXIT_USAGE : EXIT_NO_DATABASE;
 
     (void)fprintf(stderr,
-                  "jobq-run: cannot use the database: %.*s\nhint: %sthe dsn is from %s%s\n",
-                  (int)why.size,
-                  why.data,
+                  "jobq-run: cannot use the database: %s\nhint: %sthe dsn is from %s%s\n",
+                  why,
                   standby ? "name the primary, or all hosts and target_session_attrs=read-write; "
                           : "",
                   e->config->dsn_source,
@@ -69,14 +81,16 @@ static void on_link_failed(void *owner, enum link_failure failure, const char *w
 {
     struct engine *e = owner;
     uint64_t now_ms = clock_now_ms();
-    struct slice line = first_line(why);
+    struct buffer line = one_line(why);
 
     if (failure != LINK_UNREACHABLE && !e->was_connected && e->phase == PHASE_RUNNING) {
-        refuse_link(e, failure, line);
+        refuse_link(e, failure, buffer_text(&line));
     } else if (e->mentioned_ms == 0 || now_ms - e->mentioned_ms >= MENTION_MS) {
         e->mentioned_ms = now_ms;
-        log_warn("cannot reach the database, trying again", LOG_SLICE("error", line));
+        log_warn("cannot reach the database, trying again",
+                 LOG_SLICE("error", buffer_slice(&line)));
     }
+    buffer_fini(&line);
 }
 
 const struct link_events connections_work_events = {

@@ -248,6 +248,9 @@ describe("jobq-run", function()
           end
           asked = asked + 1
           local sqlstate = answers[math.min(asked, #answers)]
+          if sqlstate == "md5" then
+            return peer:write("R" .. string.pack(">I4I4c4", 12, 5, "salt"))
+          end
           local fields = ("SSCHWERWIEGEND\0VFATAL\0C%s\0Mdas geht jetzt nicht\0\0"):format(sqlstate)
           peer:write("E" .. string.pack(">I4", #fields + 4) .. fields, function()
             return peer:is_closing() or peer:close()
@@ -260,9 +263,9 @@ describe("jobq-run", function()
       listener:close()
     end)
 
-    local function start()
+    local function start(other_hosts)
       return engine.run {
-        "--dsn", ("host=%s dbname=x user=y"):format(dir.path), dir.path,
+        "--dsn", ("host=%s%s dbname=x user=y"):format(other_hosts or "", dir.path), dir.path,
         env = { JOBQ_LOG_FORMAT = "logfmt" },
       }
     end
@@ -295,6 +298,20 @@ describe("jobq-run", function()
         assert.match("das geht jetzt nicht\nhint: the dsn is from %-%-dsn", w:errors())
       end)
     end
+
+    it("that it wants a password, where none is given, exits 4", function()
+      answers = { "md5" }
+      local w = start()
+      assert.equal(4, w:wait())
+      assert.match("password.*\nhint: ", w:errors())
+    end)
+
+    it("behind a host that is away, exits 4 and says so of both", function()
+      answers = { "28P01" }
+      local w = start "/nowhere,"
+      assert.equal(4, w:wait())
+      assert.match("^[^\n]*/nowhere/[^\n]*; [^\n]*das geht jetzt nicht\nhint: ", w:errors())
+    end)
   end)
 
   it("waits for a server that is full", function()
