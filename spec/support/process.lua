@@ -26,13 +26,15 @@ Process.__index = Process
 M.Process = Process
 
 local function environment(changes)
+  changes = changes or {}
   local list = {}
   for name, value in pairs(uv.os_environ()) do
-    if not (name:find "^JOBQ_" or name:find "^PG" or name == "DATABASE_URL") then
+    local is_ours = name:find "^JOBQ_" or name:find "^PG" or name == "DATABASE_URL"
+    if not is_ours and changes[name] == nil then
       table.insert(list, name .. "=" .. value)
     end
   end
-  for name, value in pairs(changes or {}) do
+  for name, value in pairs(changes) do
     table.insert(list, name .. "=" .. value)
   end
   return list
