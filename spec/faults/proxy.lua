@@ -7,9 +7,9 @@
 --
 --     cut CLIENT f|b TYPE before|after   cuts both ends before or after the next frame of that type
 --                                        was passed on to the server (f) or back (b)
---     unanswered CLIENT STATEMENT [rows] cuts both ends when the next transaction with that prepared
---                                        statement has committed, and before the client is told; rows:
---                                        when it has answered some (a claim without took nothing)
+--     unanswered CLIENT STATEMENT [rows] cuts both ends when the next transaction with that
+--                                        statement has committed, and before the client is told;
+--                                        rows: if it has some (a claim without took nothing)
 --     half CLIENT SECONDS HOW            passes nothing on and closes nothing, new connections too;
 --                                        HOW it ends: cut or resume; lose: as cut, and the server
 --                                        loses its end at once
@@ -59,34 +59,42 @@ local function take_cut(client, way, frame)
   end
 end
 
--- Remembers what each Sync ends, and whether this frame is an answer that must not arrive.
-local function is_unwanted(conn, way, frame)
-  local client = conn.client
-  if way.name == "f" and frame.statement then
+-- Remembers which statements each Sync ends.
+local function note_request(conn, frame)
+  if frame.statement then
     conn.bound[frame.statement] = true
-  elseif way.name == "f" and frame.type == "S" then
+  elseif frame.type == "S" then
     table.insert(conn.asked, conn.bound)
     conn.bound = {}
-  elseif way.name == "b" and frame.type == "D" then
-    conn.has_rows = true
-  elseif way.name == "b" and frame.type == "Z" and #conn.asked > 0 then
-    local answered, has_rows = table.remove(conn.asked, 1), conn.has_rows
-    conn.has_rows = false
-    local wanted = client.unanswered
-    if wanted and answered[wanted.statement] and (has_rows or not wanted.rows) then
-      tell("unanswered", client.name, wanted.statement)
-      client.unanswered = nil
-      return true
-    end
   end
+end
+
+-- Whether this frame ends an answer that must not arrive.
+local function is_unwanted(conn, frame)
+  conn.has_rows = conn.has_rows or frame.type == "D"
+  if frame.type ~= "Z" or #conn.asked == 0 then
+    return false
+  end
+  local wanted, answered = conn.client.unanswered, table.remove(conn.asked, 1)
+  local has_rows = conn.has_rows
+  conn.has_rows = false
+  return wanted and answered[wanted.statement] and (has_rows or not wanted.rows)
+end
+
+local function leave_unanswered(conn, way, bytes)
+  tell("unanswered", conn.client.name, conn.client.unanswered.statement)
+  conn.client.unanswered = nil
+  write(conn, way, bytes, function() kill(conn) end)
 end
 
 -- Passes frames on until one of them is where the cut is.
 local function pass(conn, way, list)
   local gathered = {}
   for _, frame in ipairs(list) do
-    if is_unwanted(conn, way, frame) then
-      return write(conn, way, table.concat(gathered), function() kill(conn) end)
+    if way.name == "f" then
+      note_request(conn, frame)
+    elseif is_unwanted(conn, frame) then
+      return leave_unanswered(conn, way, table.concat(gathered))
     end
     local cut = take_cut(conn.client, way, frame)
     if cut and cut.when == "before" then

@@ -90,7 +90,8 @@ function M.start()
   self:ask("a", "alter system set synchronous_commit = 'remote_apply'")
   self:ask("a", "select pg_reload_conf()")
   process.wait_until(function()
-    return self:ask("a", "select count(*) as n from pg_stat_replication where sync_state = 'sync'").n == 1
+    local sql = "select count(*) as n from pg_stat_replication where sync_state = 'sync'"
+    return self:ask("a", sql).n == 1
   end, "the standby to be a synchronous one")
   local dsn = ("host=%s/a,%s/b dbname=postgres user=postgres target_session_attrs=read-write")
   self.db = database.new("postgres", dsn:format(self.dir, self.dir))

@@ -19,8 +19,8 @@
 --
 -- postgres.database()        a database with all migrations
 -- postgres.database "empty"  one without
--- postgres.restart()         stops the server at once, as in a crash, and starts it again; "fast": in
---                            order, but cutting every connection, as pg_ctl restart -m fast does
+-- postgres.restart()         stops the server at once, as in a crash, and starts it again; "fast":
+--                            in order, but cutting all connections, as pg_ctl restart -m fast
 -- postgres.stop() .start()   the two halves of that
 -- postgres.crash(pid)        kill -9 of one of its backends
 -- postgres.program(name)     where initdb, postgres, pg_basebackup are
