@@ -253,6 +253,9 @@ function M.crash(pid)
     db:close()
   end
   assert(uv.kill(pid, "sigkill"))
+  while uv.kill(pid, 0) do
+    uv.sleep(1) -- until the server has buried it, it goes on as if nothing had happened
+  end
   server.conn = wait_until_up()
 end
 
