@@ -63,11 +63,6 @@ static void on_name_taken(void *owner, const char *holder)
     connections_refuse_name(owner, holder);
 }
 
-static void on_name_taken(void *owner, const char *holder)
-{
-    connections_refuse_name(owner, holder);
-}
-
 static void on_refused(void *owner, const char *sqlstate, const char *message)
 {
     connections_refuse(owner, sqlstate, message);
