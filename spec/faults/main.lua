@@ -1,5 +1,6 @@
 --- The door of scripts/chaos.
 local uv = require "luv"
+local defects = require "faults.defects"
 local faults = require "faults.faults"
 local modes = require "faults.modes"
 local options_of = require "faults.options"
@@ -22,6 +23,8 @@ end
 
 if options.list then
   list()
+elseif options.list_defects then
+  print(table.concat(defects.names, "\n"))
 elseif not modes[options.mode](options) then
   os.exit(1)
 end

@@ -19,6 +19,7 @@ Runs real workers against a real server, breaks things by chance, audits what be
   --list            names of the faults
   --slice           each fault once in three minutes, in TAP, for CI
   --defects         runs the seeded defects, in TAP: the auditor must find each
+  --list-defects    their names
   --defect NAME     one of them
   --rounds N        a defect must be found within so many runs [3]
   --keep            keep the folder of the run with all logs
@@ -76,6 +77,7 @@ local SWITCHES = {
   ["-h"] = help,
   ["--help"] = help,
   ["--list"] = function(o) o.list = true end,
+  ["--list-defects"] = function(o) o.list_defects = true end,
   ["--slice"] = function(o) o.mode, o.tap, o.seconds = "slice", true, o.seconds or 150 end,
   ["--defects"] = function(o) o.mode, o.tap, o.seconds = "defects", true, o.seconds or 40 end,
   ["--keep"] = function(o) o.keep = true end,
