@@ -10,6 +10,7 @@
 #include "bindings/compress.h"
 #include "bindings/embedded_lua.h"
 #include "bindings/fs.h"
+#include "bindings/http.h"
 #include "bindings/json.h"
 #include "bindings/mail.h"
 #include "bindings/run_log.h"
@@ -70,6 +71,11 @@ static const luaL_Reg compress_functions[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg http_functions[] = {
+    {"perform", bind_http_perform},
+    {NULL, NULL},
+};
+
 static const luaL_Reg smtp_functions[] = {
     {"deliver", bind_smtp_deliver},
     {"encode_body", bind_mail_encode_body},
@@ -85,6 +91,7 @@ struct group {
 static const struct group groups[] = {
     {"compress", compress_functions},
     {"fs", fs_functions},
+    {"http", http_functions},
     {"log", log_functions},
     {"run", run_functions},
     {"smtp", smtp_functions},

@@ -139,9 +139,10 @@ void runs_tell_started(struct runs *rs)
 
 struct run *run_check(lua_State *L)
 {
-    struct task *t = vm_of(L)->running;
+    struct vm *vm = vm_of(L);
+    struct task *t = vm->running;
 
-    if (t == NULL) {
+    if (t == NULL || vm->owner == NULL) { /* a plain lua5.4 has tasks, but no jobs */
         luaL_error(L, "a job can only be used inside run");
     }
     return (struct run *)t;

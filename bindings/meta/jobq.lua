@@ -6,6 +6,7 @@ error("meta files are read by editors, never loaded")
 ---@class jobq
 ---@field compress jobq.compress
 ---@field fs jobq.fs
+---@field http jobq.http
 ---@field json jobq.json
 ---@field smtp jobq.smtp
 local jobq = {}

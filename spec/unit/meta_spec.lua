@@ -3,7 +3,7 @@ local jobq = require "jobq"
 
 local files = require "support.files"
 
-local MODULES = { "jobq", "compress", "fs", "json", "smtp" }
+local MODULES = { "jobq", "compress", "fs", "http", "json", "smtp" }
 
 --- What a meta file declares for its module: name -> { kind, is_async, params, text }.
 local function declared(module)
@@ -38,6 +38,7 @@ end
 local function waits(f)
   local tries = {
     {}, { 0 }, { "/tmp", "x" }, { { to = "a@b.org", text = "", host = "127.0.0.1" } },
+    { { url = "http://127.0.0.1" } }, { "http://127.0.0.1" },
   }
   for _, args in ipairs(tries) do
     local ok, why = pcall(f, table.unpack(args))

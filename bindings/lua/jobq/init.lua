@@ -16,6 +16,7 @@ return strict.close("jobq", {
   discard = verdict.discard,
   done = verdict.done,
   fs = module("fs", core.fs),
+  http = require "jobq.http",
   json = require "jobq.json",
   retry = verdict.retry,
   sleep = core.task.sleep,
