@@ -19,6 +19,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/db/cancel.h"
 #include "core/db/result.h"
 
 enum step_type {
@@ -29,7 +30,7 @@ enum step_type {
 
 struct step {
     enum step_type type;
-    enum sql_query query; /* PREPARE, EXECUTE */
+    enum sql_query query; /* PREPARE, EXECUTE; SQL_QUERY_COUNT: a text */
     PGresult *result;     /* owned; the last one that came for this step */
     db_done_fn done;      /* SYNC */
     void *arg;            /* SYNC */
@@ -37,7 +38,8 @@ struct step {
 };
 
 struct db_conn {
-    bool broken; /* found while sending; the owner learns it from the loop */
+    bool broken;     /* found while sending; the owner learns it from the loop */
+    uv_loop_t *loop; /* borrowed */
     bool lost;
     bool telling; /* inside a callback: db_close() leaves the memory to us */
     bool closed;
@@ -63,6 +65,7 @@ static void on_closed(uv_handle_t *handle);
 static struct step *add_step(struct db_conn *c, enum step_type type);
 static int prepare(struct db_conn *c, enum sql_query q);
 static int execute(struct db_conn *c, const struct db_statement *s);
+static int finish_sending(struct db_conn *c, int rc, db_done_fn done, void *arg);
 static void advance(struct db_conn *c);
 static void collect(struct db_conn *c);
 static bool take_result(struct db_conn *c, struct step *s);
@@ -79,6 +82,7 @@ struct db_conn *db_open(uv_loop_t *loop, PGconn *pg, const struct db_events *eve
 {
     struct db_conn *c = mem_zalloc(sizeof(*c));
 
+    c->loop = loop;
     c->pg = pg;
     c->events = events;
     c->owner = owner;
@@ -106,6 +110,31 @@ int db_send(struct db_conn *c,
         rc = prepare(c, statements[i].query);
         rc = rc == 0 ? execute(c, &statements[i]) : rc;
     }
+    return finish_sending(c, rc, done, arg);
+}
+
+int db_send_texts(struct db_conn *c,
+                  const struct db_text *texts,
+                  size_t count,
+                  db_done_fn done,
+                  void *arg)
+{
+    int sent = !c->broken && !c->lost && !c->closed;
+
+    for (size_t i = 0; i < count && sent; i++) {
+        const struct db_text *t = &texts[i];
+        sent = t->sql != NULL
+                   ? PQsendPrepare(c->pg, t->name, t->sql, 0, NULL)
+                   : PQsendQueryPrepared(c->pg, t->name, t->nparams, t->values, NULL, NULL, 0);
+        if (sent) {
+            add_step(c, STEP_EXECUTE)->query = SQL_QUERY_COUNT;
+        }
+    }
+    return finish_sending(c, sent ? 0 : -ENOTCONN, done, arg);
+}
+
+static int finish_sending(struct db_conn *c, int rc, db_done_fn done, void *arg)
+{
     if (rc < 0 || !PQpipelineSync(c->pg)) {
         break_off(c);
         return -ENOTCONN;
@@ -120,6 +149,35 @@ int db_send(struct db_conn *c,
         watch(c, UV_READABLE | UV_WRITABLE);
     }
     return 0;
+}
+
+PGresult *db_take_result(const struct db_reply *reply, size_t i)
+{
+    PGresult *result = reply->owned[i];
+
+    reply->owned[i] = NULL;
+    return result;
+}
+
+PGTransactionStatusType db_transaction(const struct db_conn *c)
+{
+    return PQtransactionStatus(c->pg);
+}
+
+void db_cancel(struct db_conn *c)
+{
+    if (!c->lost && !c->broken) {
+        cancel_start(c->loop, PQgetCancel(c->pg));
+    }
+}
+
+void db_hold_loop(struct db_conn *c, bool hold)
+{
+    if (c->poll != NULL && hold) {
+        uv_ref((uv_handle_t *)c->poll);
+    } else if (c->poll != NULL) {
+        uv_unref((uv_handle_t *)c->poll);
+    }
 }
 
 uint64_t db_waiting_us(const struct db_conn *c)
@@ -285,6 +343,13 @@ static void collect(struct db_conn *c)
     }
 }
 
+static bool is_copy(const PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
 /* True when the step is over. */
 static bool take_result(struct db_conn *c, struct step *s)
 {
@@ -301,6 +366,9 @@ static bool take_result(struct db_conn *c, struct step *s)
     (void)note_farewell(c, res);
     PQclear(s->result); /* the last result wins: an error always comes last */
     s->result = res;
+    if (is_copy(res)) {
+        lose(c, "COPY is not possible here"); /* libpq would repeat this result for ever */
+    }
     return false;
 }
 
@@ -314,8 +382,8 @@ static bool has_failed(const PGresult *res)
 /* A PREPARE that failed takes statements along that were sent in the belief that it would not. */
 static bool is_unprepared(const struct step *s)
 {
-    return s->type == STEP_PREPARE ||
-           (s->type == STEP_EXECUTE && strcmp(db_sqlstate(s->result), "26000") == 0);
+    return s->query != SQL_QUERY_COUNT &&
+           (s->type == STEP_PREPARE || strcmp(db_sqlstate(s->result), "26000") == 0);
 }
 
 /* The Sync at first - 1 was answered: tells the transaction before it, then forgets its steps. */
@@ -324,8 +392,10 @@ static void finish_transaction(struct db_conn *c)
     struct step *steps = c->steps;
     size_t end = c->first;
     struct step sync = steps[end - 1];
-    const PGresult **results = mem_zalloc(sizeof(PGresult *) * end);
-    struct db_reply reply = {.results = results, .error = sync.result};
+    PGresult **results = mem_zalloc(sizeof(PGresult *) * end);
+    struct db_reply reply = {.owned = results,
+                             .results = (const PGresult *const *)results,
+                             .error = sync.result};
 
     for (size_t i = 0; i + 1 < end; i++) {
         bool failed = has_failed(steps[i].result);
@@ -337,6 +407,7 @@ static void finish_transaction(struct db_conn *c)
         }
         if (steps[i].type == STEP_EXECUTE) {
             results[reply.count++] = steps[i].result;
+            steps[i].result = NULL;
         }
     }
     /* the queue must be in order before done() sends again */
@@ -349,6 +420,7 @@ static void finish_transaction(struct db_conn *c)
     sync.done(sync.arg, &reply);
     for (size_t i = 0; i < end; i++) {
         PQclear(over[i].result);
+        PQclear(results[i]);
     }
     free(over);
     free(results);
@@ -396,11 +468,10 @@ static void break_off(struct db_conn *c)
         return;
     }
     c->broken = true;
-    uv_loop_t *loop = c->poll->loop;
     unwatch(c);
     c->news = mem_zalloc(sizeof(*c->news));
     c->news->data = c;
-    uv_timer_init(loop, c->news);
+    uv_timer_init(c->loop, c->news);
     uv_timer_start(c->news, on_news, 0, 0);
 }
 
@@ -436,7 +507,8 @@ static void lose(struct db_conn *c, const char *why)
     c->telling = true;
     for (size_t i = 0; i < c->length && !c->closed; i++) {
         if (c->steps[i].type == STEP_SYNC) {
-            c->steps[i].done(c->steps[i].arg, &(struct db_reply){.lost = true});
+            c->steps[i].done(c->steps[i].arg,
+                             &(struct db_reply){.lost = true, .why = buffer_text(&reason)});
         }
     }
     if (!c->closed) {

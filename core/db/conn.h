@@ -24,12 +24,25 @@ struct db_statement {
     const struct db_params *params; /* borrowed until db_send() returns */
 };
 
+/*
+ * A statement that is none of ours: text in, text out. It is prepared under its name (with sql), or
+ * executed (without); the name "" holds until the next one is prepared.
+ */
+struct db_text {
+    const char *name;
+    const char *sql; /* NULL: execute */
+    int nparams;
+    const char *const *values; /* NULL stands for null */
+};
+
 /* What became of a transaction. Everything is borrowed until the callback returns. */
 struct db_reply {
-    const PGresult *const *results; /* one a statement, binary; meaningless unless it committed */
+    const PGresult *const *results; /* one a statement; meaningless unless it committed */
     size_t count;
     const PGresult *error; /* the first statement that failed; NULL: committed, or lost */
     bool lost;             /* the connection went before the answer: it may have committed or not */
+    const char *why;       /* it was lost; NULL unless it was */
+    PGresult **owned;      /* private: the results */
 };
 
 /* May send again, or close. */
@@ -53,6 +66,25 @@ MUST_USE int db_send(struct db_conn *c,
                      size_t count,
                      db_done_fn done,
                      void *arg);
+
+/* The same for texts, which are borrowed until it returns. */
+MUST_USE int db_send_texts(struct db_conn *c,
+                           const struct db_text *texts,
+                           size_t count,
+                           db_done_fn done,
+                           void *arg);
+
+/* Inside of done(): the i-th result, for keeps. */
+PGresult *db_take_result(const struct db_reply *reply, size_t i);
+
+/* Whether statements outside of db_send() have opened a transaction; unknown while any is pending. */
+PGTransactionStatusType db_transaction(const struct db_conn *c);
+
+/* An idle connection need not keep the loop running. */
+void db_hold_loop(struct db_conn *c, bool hold);
+
+/* Asks the server, from the thread pool, to stop what it does for c. Then close it. */
+void db_cancel(struct db_conn *c);
 
 /* Microseconds since the oldest unanswered transaction was sent; 0 when nothing is pending. */
 uint64_t db_waiting_us(const struct db_conn *c);

@@ -15,7 +15,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/db/refusal.h"
+#include "core/db/connect.h"
 #include "core/db/result.h"
 
 #define FIRST_PAUSE_MS 100u
@@ -39,20 +39,15 @@ struct link {
     struct link_options options;
     const struct link_events *events;
     void *owner;
-    struct db_conn *conn;      /* owned; SETTING_UP and UP */
-    PGconn *pg;                /* owned by the thread while CONNECTING */
-    enum link_failure failure; /* why pg failed */
-    uv_work_t work;            /* busy while CONNECTING */
-    uv_timer_t timer;          /* the pause while WAITING, the probe while UP */
-    bool working;
-    bool timer_closed;
+    struct db_conn *conn;             /* owned; SETTING_UP and UP */
+    struct db_connecting *connecting; /* while CONNECTING */
+    uv_timer_t timer;                 /* the pause while WAITING, the probe while UP */
     uint64_t pause_ms;
     uint64_t answered_us; /* by connections before this one */
 };
 
 static void connect_start(struct link *l);
-static void connect_in_thread(uv_work_t *work);
-static void on_connected(uv_work_t *work, int status);
+static void on_connected(void *arg, PGconn *pg, enum link_failure failure);
 static void set_up_session(struct link *l);
 static void on_session(void *arg, const struct db_reply *reply);
 static void listen_for_notifications(struct link *l);
@@ -66,8 +61,7 @@ static void on_probe(uv_timer_t *timer);
 static void on_retry(uv_timer_t *timer);
 static void on_timer_closed(uv_handle_t *handle);
 static void retry_later(struct link *l);
-static void connect_failed(struct link *l);
-static void release(struct link *l);
+static void connect_failed(struct link *l, PGconn *pg, enum link_failure failure);
 
 static const struct db_events conn_events = {on_lost, on_notified};
 
@@ -83,7 +77,6 @@ struct link *link_open(uv_loop_t *loop,
     l->events = events;
     l->owner = owner;
     l->pause_ms = FIRST_PAUSE_MS;
-    l->work.data = l;
     uv_timer_init(loop, &l->timer);
     l->timer.data = l;
     connect_start(l);
@@ -131,6 +124,9 @@ void link_reset(struct link *l, const char *why)
 void link_close(struct link *l)
 {
     l->state = LINK_CLOSED;
+    if (l->connecting != NULL) {
+        db_connect_drop(l->connecting);
+    }
     if (l->conn != NULL) {
         db_close(l->conn);
         l->conn = NULL;
@@ -141,58 +137,27 @@ void link_close(struct link *l)
 static void connect_start(struct link *l)
 {
     l->state = LINK_CONNECTING;
-    l->working = true;
-    uv_queue_work(l->loop, &l->work, connect_in_thread, on_connected);
+    l->connecting = db_connect(l->loop, l->options.conninfo, l->options.name, on_connected, l);
 }
 
-/* The user's words come last and win over ours. */
-static void connect_in_thread(uv_work_t *work)
+static void on_connected(void *arg, PGconn *pg, enum link_failure failure)
 {
-    struct link *l = work->data;
-    const char *const keys[] = {"connect_timeout",
-                                "tcp_user_timeout",
-                                "keepalives_idle",
-                                "keepalives_interval",
-                                "keepalives_count",
-                                "fallback_application_name",
-                                "client_encoding",
-                                "dbname",
-                                NULL};
-    const char *const values[] =
-        {"5", "5000", "3", "1", "2", l->options.name, "UTF8", l->options.conninfo, NULL};
+    struct link *l = arg;
 
-    l->pg = PQconnectdbParams(keys, values, 1);
-    if (PQstatus(l->pg) != CONNECTION_OK) {
-        l->failure = refusal_ask(keys, values);
-    }
-}
-
-static void on_connected(uv_work_t *work, int status)
-{
-    struct link *l = work->data;
-
-    (void)status;
-    l->working = false;
-    if (l->state == LINK_CLOSED) {
-        PQfinish(l->pg);
-        release(l);
-    } else if (PQstatus(l->pg) != CONNECTION_OK) {
-        connect_failed(l);
+    l->connecting = NULL;
+    if (PQstatus(pg) != CONNECTION_OK) {
+        connect_failed(l, pg, failure);
     } else {
         l->state = LINK_SETTING_UP;
-        l->conn = db_open(l->loop, l->pg, &conn_events, l);
-        l->pg = NULL;
+        l->conn = db_open(l->loop, pg, &conn_events, l);
         set_up_session(l);
     }
 }
 
-static void connect_failed(struct link *l)
+static void connect_failed(struct link *l, PGconn *pg, enum link_failure failure)
 {
-    PGconn *pg = l->pg;
-
-    l->pg = NULL;
     retry_later(l);
-    l->events->failed(l->owner, l->failure, PQerrorMessage(pg));
+    l->events->failed(l->owner, failure, PQerrorMessage(pg));
     PQfinish(pg);
 }
 
@@ -322,15 +287,5 @@ static void retry_later(struct link *l)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct link *l = handle->data;
-
-    l->timer_closed = true;
-    release(l);
-}
-
-static void release(struct link *l)
-{
-    if (l->timer_closed && !l->working) {
-        free(l);
-    }
+    free(handle->data);
 }
