@@ -248,6 +248,7 @@ static void open_parts(struct engine *e, const char *conninfo)
         .load_timeout_ms = c->load_timeout_ms,
         .config = engine_executor_config(c),
     };
+    pool.config.conninfo = slice_of(conninfo);
 
     for (size_t i = 0; i < LENGTH_OF(signums); i++) {
         uv_signal_init(&e->loop, &e->signals[i]);

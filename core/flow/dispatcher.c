@@ -341,6 +341,9 @@ static void start(struct dispatcher *d, struct job *j, const struct kind *k, str
     struct wire_run run = {
         .run = j->run,
         .job_id = j->id,
+        .worker_id = settler_worker(d->settler),
+        .seq = j->lease->seq,
+        .slot = (uint32_t)j->slot,
         .created_us = j->created_us,
         .run_at_us = j->run_at_us,
         .attempt = j->attempt,
@@ -446,8 +449,14 @@ static int on_outcome(struct dispatcher *d, struct executor *e, struct frame *f)
     int rc = wire_get_outcome(f, &m);
     struct job *j = rc == 0 ? run_of(d, e, m.run) : NULL;
 
-    if (j == NULL || m.verdict > VERDICT_STOPPED) {
+    if (j == NULL || m.verdict > VERDICT_SETTLED) {
         return -EBADMSG;
+    }
+    if (m.verdict == VERDICT_SETTLED) {
+        release_run(d, j);
+        count_rate(d);
+        settler_forgo(d->settler, j);
+        return 0;
     }
     const struct kind *k = kind_of(d, j);
     struct settlement what = {

@@ -111,6 +111,18 @@ void settler_set_worker(struct settler *s, int64_t worker_id)
     s->worker_id = worker_id;
 }
 
+int64_t settler_worker(const struct settler *s)
+{
+    return s->worker_id;
+}
+
+void settler_forgo(struct settler *s, struct job *job)
+{
+    s->counts.succeeded++;
+    lease_settle(s->leases, job->lease);
+    job_free(job);
+}
+
 void settler_add(struct settler *s, struct job *job, const struct settlement *what)
 {
     if (s->item_count == s->item_capacity) {

@@ -60,6 +60,11 @@ struct settler *settler_open(uv_loop_t *loop,
 /* The id under which leases are held from now on. */
 void settler_set_worker(struct settler *s, int64_t worker_id);
 
+int64_t settler_worker(const struct settler *s);
+
+/* Takes a job that a transaction of its handler has completed: nothing is left to be told. */
+void settler_forgo(struct settler *s, struct job *job);
+
 /* Takes job, which is freed once the database has the outcome. */
 void settler_add(struct settler *s, struct job *job, const struct settlement *what);
 

@@ -29,7 +29,8 @@ enum outcome outcome_of(enum verdict verdict,
     enum outcome failed = attempt < max_attempts ? OUTCOME_RETRY : OUTCOME_FAILED;
 
     switch (verdict) {
-    case VERDICT_DONE: return OUTCOME_COMPLETED;
+    case VERDICT_DONE:
+    case VERDICT_SETTLED: return OUTCOME_COMPLETED;
     case VERDICT_DISCARDED: return OUTCOME_FAILED;
     case VERDICT_SNOOZED: return OUTCOME_SNOOZE;
     case VERDICT_FAILED: return failed;

@@ -11,6 +11,7 @@ enum verdict {
     VERDICT_DISCARDED, /* failed, never tried again */
     VERDICT_SNOOZED,   /* again after delay, this run does not count */
     VERDICT_STOPPED,   /* the supervisor asked for it and knows why */
+    VERDICT_SETTLED,   /* completed, by a transaction of the handler's: nothing is left to do */
 };
 
 enum stop_reason {

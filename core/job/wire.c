@@ -24,6 +24,7 @@ void wire_put_config(struct buffer *out, const struct wire_config *m)
     frame_put_i64(out, m->load_memory);
     frame_put_slice(out, m->handlers);
     frame_put_slice(out, m->settings);
+    frame_put_slice(out, m->conninfo);
     frame_end(out, mark);
 }
 
@@ -36,6 +37,7 @@ int wire_get_config(struct frame *f, struct wire_config *m)
     m->load_memory = frame_get_i64(f);
     m->handlers = frame_get_slice(f);
     m->settings = frame_get_slice(f);
+    m->conninfo = frame_get_slice(f);
     return checked(f);
 }
 
@@ -45,6 +47,9 @@ void wire_put_run(struct buffer *out, const struct wire_run *m)
 
     frame_put_u32(out, m->run);
     frame_put_i64(out, m->job_id);
+    frame_put_i64(out, m->worker_id);
+    frame_put_i64(out, m->seq);
+    frame_put_u32(out, m->slot);
     frame_put_i64(out, m->created_us);
     frame_put_i64(out, m->run_at_us);
     frame_put_u32(out, m->attempt);
@@ -62,6 +67,9 @@ int wire_get_run(struct frame *f, struct wire_run *m)
 {
     m->run = frame_get_u32(f);
     m->job_id = frame_get_i64(f);
+    m->worker_id = frame_get_i64(f);
+    m->seq = frame_get_i64(f);
+    m->slot = frame_get_u32(f);
     m->created_us = frame_get_i64(f);
     m->run_at_us = frame_get_i64(f);
     m->attempt = frame_get_u32(f);

@@ -39,12 +39,16 @@ struct wire_config {
     int64_t load_memory;   /* bytes of Lua memory that the handlers may take before they run */
     struct slice handlers; /* folders and files, each followed by a newline */
     struct slice settings; /* NAME=VALUE of --set and [settings], each followed by a newline */
+    struct slice conninfo; /* of the queue's database; may be empty, and then it is PG*'s */
 };
 
 /* One job to run now. */
 struct wire_run {
     uint32_t run; /* names the run until its outcome: an index of the supervisor's */
     int64_t job_id;
+    int64_t worker_id; /* with seq and slot the job's place in its lease: who knows it can settle */
+    int64_t seq;
+    uint32_t slot;
     int64_t created_us; /* Unix time, microseconds */
     int64_t run_at_us;
     uint32_t attempt; /* 1 for the first */

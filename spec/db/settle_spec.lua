@@ -297,6 +297,59 @@ describe("settling", function()
     assert.equal(0, count "cancel_request")
   end)
 
+  describe("inside a handler's transaction", function()
+    local function complete(conn, job, result)
+      return conn:query([[
+        select jobq.complete($1::bigint, $2::bigint, $3::smallint, 2500, $4::json)]],
+        w.id, job.seq, job.slot, result)
+    end
+
+    it("completes the job with the transaction's effect, or not at all", function()
+      db:query "create table effect (n int)"
+      local conn = db:connect()
+      for _, ending in ipairs { "rollback", "commit" } do
+        local job = claim()
+        conn:query "begin"
+        conn:query "insert into effect values (1)"
+        assert(complete(conn, job, '{"a": 1}'))
+        assert.equal("processing", db:job(job.id).status)
+        conn:query(ending)
+        local is_done = ending == "commit"
+        assert.equal(is_done and "completed" or "processing", db:job(job.id).status)
+        assert.equal(is_done and 1 or 0, db:value "select count(*) from effect")
+        assert.equal(is_done and 1 or 0, w:finish(job, "completed")) -- refused, or not
+      end
+      assert.equal('{"a": 1}', db:value "select result from jobq.finished where result is not null")
+    end)
+
+    it("raises when the job is no longer the run's, and undoes the effect", function()
+      db:query "create table effect (n int)"
+      local job = claim()
+      w:finish(job, "retry")
+      local conn = db:connect()
+      conn:query "begin"
+      conn:query "insert into effect values (1)"
+      local _, message, sqlstate = complete(conn, job)
+      assert.matches("^the job is no longer this run's: ", message)
+      assert.equal("JQ001", sqlstate)
+      conn:query "commit"
+      assert.equal(0, db:value "select count(*) from effect")
+      assert.equal("pending", db:job(job.id).status)
+    end)
+
+    it("is fenced against the worker's own settling, in both orders", function()
+      local conn, settler = db:connect(), protocol.session(db)
+      local job = claim()
+      conn:query "begin"
+      assert(complete(conn, job))
+      settler:send("settle", w:settle_arguments { { job, "retry" } })
+      protocol.wait_until_blocked(db, settler)
+      conn:query "commit"
+      assert.equal(1, #settler:result())
+      assert.equal("completed", db:job(job.id).status)
+    end)
+  end)
+
   it("does not fail for want of a day", function()
     db:query [[do $$ declare day regclass; begin
       for day in select inhrelid::regclass from pg_inherits where inhparent in

@@ -38,7 +38,8 @@ static void carries_config(void **state)
                                           .job_memory = (int64_t)64 << 20,
                                           .load_memory = (int64_t)512 << 20,
                                           .handlers = slice_of("a\nb\n"),
-                                          .settings = slice_of("smtp.host=x\n")});
+                                          .settings = slice_of("smtp.host=x\n"),
+                                          .conninfo = slice_of("dbname=x")});
     take(&out, WIRE_CONFIG, &f);
     assert_int_equal(wire_get_config(&f, &got), 0);
     assert_int_equal(got.worker_id, 7);
@@ -48,6 +49,7 @@ static void carries_config(void **state)
     assert_int_equal(got.load_memory, (int64_t)512 << 20);
     assert_slice(got.handlers, "a\nb\n");
     assert_slice(got.settings, "smtp.host=x\n");
+    assert_slice(got.conninfo, "dbname=x");
     assert_refuses_other_lengths(&out, wire_get_config, &got);
     buffer_fini(&out);
 }
@@ -62,6 +64,9 @@ static void carries_run(void **state)
     wire_put_run(&out,
                  &(struct wire_run){.run = 3,
                                     .job_id = INT64_MAX,
+                                    .worker_id = INT64_MAX - 1,
+                                    .seq = 17,
+                                    .slot = 64,
                                     .created_us = 1,
                                     .run_at_us = -2,
                                     .attempt = 2,
@@ -76,6 +81,7 @@ static void carries_run(void **state)
     assert_int_equal(wire_get_run(&f, &got), 0);
     assert_int_equal(got.run, 3);
     assert_true(got.job_id == INT64_MAX);
+    assert_true(got.worker_id == INT64_MAX - 1 && got.seq == 17 && got.slot == 64);
     assert_true(got.created_us == 1 && got.run_at_us == -2);
     assert_int_equal(got.attempt, 2);
     assert_int_equal(got.max_attempts, 5);

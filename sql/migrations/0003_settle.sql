@@ -127,3 +127,19 @@ begin
   where not exists (select from fresh f where f.seq = t.seq and f.slot = t.slot);
 end $$;
 comment on function jobq.settle is 'Settles outcomes of a worker''s claimed jobs; returns those that were no longer its own.';
+
+-- Completes one claimed job as the last statement of its handler's own transaction, so that the job's effect and its end
+-- are one commit. Refused means that the job is no longer this run's: that must undo the effect, so it raises.
+--
+-- It locks the lease until the COMMIT, and settling waits for that: callers send both in one go.
+create function jobq.complete(worker bigint, seq bigint, slot smallint, ran_us bigint, result json) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (
+    select from jobq.settle(worker, array[complete.seq], array[complete.slot], array['completed'], array[complete.ran_us],
+      null, null, array[complete.result])
+  ) then
+    raise 'the job is no longer this run''s: it was settled, cancelled or taken over' using errcode = 'JQ001';
+  end if;
+end $$;
+comment on function jobq.complete is 'Completes a claimed job inside its handler''s transaction; raises JQ001 when it is no longer this run''s.';
