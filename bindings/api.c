@@ -18,6 +18,7 @@
 #include "bindings/sleep.h"
 #include "bindings/smtp.h"
 #include "bindings/source.h"
+#include "bindings/sql.h"
 #include "bindings/trace.h"
 
 static const luaL_Reg task_functions[] = {
@@ -83,6 +84,19 @@ static const luaL_Reg smtp_functions[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg sql_functions[] = {
+    {"connect", bind_sql_connect},
+    {"finish", bind_sql_finish},
+    {"pool", bind_sql_pool},
+    {"post", bind_sql_post},
+    {"query", bind_sql_query},
+    {"release", bind_sql_release},
+    {"rows", bind_sql_rows},
+    {"session", bind_sql_session},
+    {"statement", bind_sql_statement},
+    {NULL, NULL},
+};
+
 struct group {
     const char *name;
     const luaL_Reg *functions;
@@ -96,6 +110,7 @@ static const struct group groups[] = {
     {"run", run_functions},
     {"smtp", smtp_functions},
     {"source", source_functions},
+    {"sql", sql_functions},
     {"task", task_functions},
 };
 

@@ -96,7 +96,8 @@ static int load(lua_State *L)
     api_open(L);
     require(L, "jobq.settings", "load");
     lua_pushlstring(L, config->settings.data, config->settings.size);
-    lua_call(L, 1, 0);
+    lua_pushlstring(L, config->conninfo.data, config->conninfo.size);
+    lua_call(L, 2, 0);
     require(L, "jobq.runner", "main");
     h->runner_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);

@@ -64,6 +64,26 @@ static void push_array_metatable(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &array_key);
 }
 
+bool json_is_array(lua_State *L, int index)
+{
+    if (lua_rawlen(L, index) > 0) {
+        return true;
+    }
+    if (!lua_getmetatable(L, index)) {
+        return false;
+    }
+    push_array_metatable(L);
+    bool is_marked = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is_marked;
+}
+
+void json_mark_array(lua_State *L)
+{
+    push_array_metatable(L);
+    lua_setmetatable(L, -2);
+}
+
 /* ---- decoding ---- */
 
 int json_push(lua_State *L, struct slice text)

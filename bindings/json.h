@@ -8,6 +8,8 @@
 #ifndef BINDINGS_JSON_H
 #define BINDINGS_JSON_H
 
+#include <stdbool.h>
+
 #include <lua.h>
 
 #include "core/base/buffer.h"
@@ -30,6 +32,12 @@ MUST_USE int json_push(lua_State *L, struct slice text);
  * Tables are read raw: no metamethod runs.
  */
 MUST_USE int json_write(lua_State *L, int index, struct buffer *out);
+
+/* True for a table that is a sequence or is marked as an array; an empty one only if it is marked. */
+bool json_is_array(lua_State *L, int index);
+
+/* Marks the table on top of the stack as an array. */
+void json_mark_array(lua_State *L);
 
 /* Pushes jobq.json: encode, decode, array, null. */
 void json_open(lua_State *L);

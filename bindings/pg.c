@@ -11,26 +11,9 @@
 #include "core/db/client.h"
 
 #include "bindings/admin_db.h"
+#include "bindings/sql_values.h"
 
 #define CONN_TYPE "jobq.pg.conn"
-
-/* PostgreSQL's oids of the types that Lua has, too. */
-enum {
-    BOOL = 16,
-    INT8 = 20,
-    INT2 = 21,
-    INT4 = 23,
-    OID = 26,
-    FLOAT4 = 700,
-    FLOAT8 = 701,
-    NUMERIC = 1700,
-    BOOL_ARRAY = 1000,
-    INT2_ARRAY = 1005,
-    INT4_ARRAY = 1007,
-    TEXT_ARRAY = 1009,
-    INT8_ARRAY = 1016,
-    FLOAT8_ARRAY = 1022,
-};
 
 struct conn {
     struct client *client; /* owned; NULL once closed */
@@ -41,12 +24,6 @@ static int push_failure(lua_State *L, const struct client *c);
 static int push_answer(lua_State *L, struct client *c, int err);
 static void push_row(lua_State *L, const struct client *c, int row);
 static bool read_params(lua_State *L, struct client_query *q);
-static void param_to_text(lua_State *L, int index);
-static void push_array_text(lua_State *L, int index);
-static void quote_element(lua_State *L, int index);
-static void push_value(lua_State *L, uint32_t type, struct slice text);
-static void push_array(lua_State *L, uint32_t element, const char *text);
-static uint32_t element_type(uint32_t array);
 
 /* dsn -> conn | nil, message, sqlstate */
 static int pg_connect(lua_State *L)
@@ -239,7 +216,7 @@ static void push_row(lua_State *L, const struct client *c, int row)
     for (int column = 0; column < columns; column++) {
         struct slice text;
         if (client_value(c, row, column, &text)) {
-            push_value(L, client_column_type(c, column), text);
+            sql_push_value(L, client_column_type(c, column), text, false);
             lua_setfield(L, -2, client_column_name(c, column));
         }
     }
@@ -257,7 +234,7 @@ static bool read_params(lua_State *L, struct client_query *q)
     q->nparams = top - 2;
     luaL_checkstack(L, 16, NULL);
     for (int i = 3; i <= top; i++) {
-        param_to_text(L, i);
+        sql_value_to_text(L, i, i);
     }
     const char **params = lua_newuserdatauv(L, (size_t)(q->nparams + 1) * sizeof(*params), 0);
     q->params = params;
@@ -274,130 +251,4 @@ static bool read_params(lua_State *L, struct client_query *q)
         }
     }
     return true;
-}
-
-static void param_to_text(lua_State *L, int index)
-{
-    switch (lua_type(L, index)) {
-    case LUA_TNIL:
-    case LUA_TSTRING: return;
-    case LUA_TBOOLEAN: lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false"); break;
-    case LUA_TNUMBER:
-        if (lua_isinteger(L, index)) {
-            lua_pushvalue(L, index);
-        } else {
-            char text[32];
-            (void)snprintf(text, sizeof(text), "%.17g", lua_tonumber(L, index));
-            lua_pushstring(L, text);
-        }
-        break;
-    case LUA_TLIGHTUSERDATA:
-        luaL_argcheck(L, lua_touserdata(L, index) == NULL, index, "not a value for SQL");
-        lua_pushnil(L);
-        break;
-    case LUA_TTABLE: push_array_text(L, index); break;
-    default: luaL_argerror(L, index, "not a value for SQL");
-    }
-    lua_replace(L, index);
-}
-
-/* { 1, "a b" } becomes {"1","a b"}. */
-static void push_array_text(lua_State *L, int index)
-{
-    lua_Integer length = luaL_len(L, index);
-    luaL_Buffer b;
-
-    luaL_buffinit(L, &b);
-    luaL_addchar(&b, '{');
-    for (lua_Integer i = 1; i <= length; i++) {
-        if (i > 1) {
-            luaL_addchar(&b, ',');
-        }
-        if (lua_geti(L, index, i) == LUA_TLIGHTUSERDATA) {
-            lua_pop(L, 1);
-            luaL_addstring(&b, "NULL");
-        } else {
-            quote_element(L, index);
-            luaL_addvalue(&b);
-        }
-    }
-    luaL_addchar(&b, '}');
-    luaL_pushresult(&b);
-}
-
-/* Replaces the value on top by its quoted text; nothing may be left above it (luaL_Buffer). */
-static void quote_element(lua_State *L, int index)
-{
-    size_t size;
-    const char *text = luaL_tolstring(L, -1, &size);
-
-    luaL_argcheck(L, strlen(text) == size, index, "a text of the array holds a NUL byte");
-    text = luaL_gsub(L, text, "\\", "\\\\");
-    text = luaL_gsub(L, text, "\"", "\\\"");
-    lua_pushfstring(L, "\"%s\"", text);
-    lua_replace(L, -5);
-    lua_pop(L, 3);
-}
-
-static void push_value(lua_State *L, uint32_t type, struct slice text)
-{
-    switch (type) {
-    case BOOL: lua_pushboolean(L, text.data[0] == 't'); break;
-    case INT8:
-    case INT2:
-    case INT4:
-    case OID: lua_pushinteger(L, strtoll(text.data, NULL, 10)); break;
-    case FLOAT4:
-    case FLOAT8:
-    case NUMERIC: lua_pushnumber(L, strtod(text.data, NULL)); break;
-    default:
-        if (element_type(type) != 0) {
-            push_array(L, element_type(type), text.data);
-        } else {
-            lua_pushlstring(L, text.data, text.size);
-        }
-    }
-}
-
-/* One dimension: {1,NULL,"a \"b\""}. */
-static void push_array(lua_State *L, uint32_t element, const char *text)
-{
-    const char *at = text + 1;
-
-    lua_newtable(L);
-    while (*at != '}' && *at != 0) {
-        luaL_Buffer b;
-        bool quoted = *at == '"';
-        luaL_buffinit(L, &b);
-        at += quoted;
-        while (quoted ? *at != '"' : *at != ',' && *at != '}') {
-            at += *at == '\\';
-            luaL_addchar(&b, *at++);
-        }
-        at += quoted;
-        at += *at == ',';
-        luaL_pushresult(&b);
-        const char *item = lua_tostring(L, -1);
-        if (!quoted && strcmp(item, "NULL") == 0) {
-            lua_pushlightuserdata(L, NULL);
-        } else {
-            push_value(L, element, (struct slice){item, lua_rawlen(L, -1)});
-        }
-        lua_rawseti(L, -3, luaL_len(L, -3) + 1);
-        lua_pop(L, 1);
-    }
-}
-
-/* 0: no array that Lua gets as a sequence. 25 is text. */
-static uint32_t element_type(uint32_t array)
-{
-    switch (array) {
-    case BOOL_ARRAY: return BOOL;
-    case INT2_ARRAY:
-    case INT4_ARRAY:
-    case INT8_ARRAY: return INT8;
-    case FLOAT8_ARRAY: return FLOAT8;
-    case TEXT_ARRAY: return 25;
-    default: return 0;
-    }
 }

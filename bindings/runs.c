@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/text.h"
 
 #include "bindings/json.h"
@@ -31,6 +32,7 @@
 static void start(struct run *r);
 static void on_done(struct task *task, enum task_result result, const char *error);
 static void read_verdict(struct run *r, struct wire_outcome *m);
+static void heed_fate(struct run *r, struct wire_outcome *m);
 static void tell_outcome(struct run *r, struct wire_outcome *m);
 static void mark(struct run *r);
 static char *stop_text(const struct run *r, enum stop_reason reason);
@@ -213,6 +215,7 @@ static void start(struct run *r)
     }
     r->started_us = rs->now_us = clock_now_us();
     r->task.name = r->job.run;
+    r->task.deadline_us = r->started_us + (uint64_t)(r->job.timeout_s * 1e6);
     TAILQ_INSERT_TAIL(&rs->untold, r, link);
     task_init(&r->task, rs->vm, r->handler->memory);
     handlers_push(rs->handlers, r->task.co, r->handler);
@@ -242,7 +245,30 @@ static void on_done(struct task *task, enum task_result result, const char *erro
         }
         m.error = buffer_slice(&vm->scratch);
     }
+    heed_fate(r, &m);
     tell_outcome(r, &m); /* frees r */
+}
+
+/*
+ * After a COMMIT without an answer the run counts as failed, whatever it says: settling that is refused
+ * if the COMMIT took place, and gives the job another run if it did not. A stop is as good.
+ */
+static void heed_fate(struct run *r, struct wire_outcome *m)
+{
+    if (r->fate == FATE_UNKNOWN && m->verdict != VERDICT_STOPPED) {
+        bool has_failed = m->verdict == VERDICT_FAILED;
+        m->error = has_failed ? m->error : slice_of("nobody knows whether its COMMIT took place");
+        m->delay_s = has_failed ? m->delay_s : -1;
+        m->verdict = VERDICT_FAILED;
+        m->result = slice_of("");
+    } else if (r->fate == FATE_SETTLED) {
+        if (m->verdict != VERDICT_DONE) {
+            log_warn("a run did not end well after it had completed its job",
+                     LOG_INT("job_id", r->job.job_id),
+                     LOG_SLICE("error", m->error));
+        }
+        *m = (struct wire_outcome){.verdict = VERDICT_SETTLED, .ran_us = m->ran_us, .delay_s = -1};
+    }
 }
 
 /* The runner returns nothing for a plain success, else verdict, error or nil, delay or nil. */

@@ -27,6 +27,13 @@ struct runs;
 
 TAILQ_HEAD(run_list, run);
 
+/* What became of the job in a transaction of the handler's own. */
+enum run_fate {
+    FATE_OPEN,    /* it is for the outcome to say */
+    FATE_SETTLED, /* completed there */
+    FATE_UNKNOWN, /* the COMMIT went out, and no answer came back */
+};
+
 struct run {
     struct task task; /* first member */
     struct runs *runs;
@@ -35,7 +42,8 @@ struct run {
     char *args;          /* owned; NULL once decoded */
     char *stop_text;     /* owned; what the handler is told; NULL unless a stop was asked for */
     uint64_t started_us;
-    uint32_t lines;             /* of its log */
+    uint32_t lines; /* of its log */
+    enum run_fate fate;
     bool is_told;               /* the supervisor knows that it runs */
     bool is_stopping;           /* in runs->stopping */
     TAILQ_ENTRY(run) link;      /* in queued, then in untold until it is told */

@@ -45,6 +45,7 @@ struct task {
     lua_State *co;           /* this run's coroutine, lent by vm */
     uint32_t number;         /* of co in vm, and of its memory account */
     uint32_t name;           /* what vm->pulse says while it computes */
+    uint64_t deadline_us;    /* clock_now_us() when it is stopped; 0: never */
     struct wait *wait;       /* what it waits for; NULL unless WAITING */
     int nresults;            /* values on top of co: of the wait that just ended, or of the task */
     const char *stop_reason; /* borrowed; set while a stop is asked for and not yet delivered */

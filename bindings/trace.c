@@ -19,7 +19,7 @@ static bool is_handler_frame(lua_State *co, lua_Debug *ar);
 static void add_frame(struct buffer *out, const lua_Debug *ar);
 static int to_text(lua_State *L);
 static void push_explained(lua_State *L, int index);
-static bool find_in(lua_State *L, const char *prefix);
+static bool find_in(lua_State *L, int function, const char *prefix);
 
 void trace_add_place(struct buffer *out, lua_State *co)
 {
@@ -63,27 +63,47 @@ void trace_add_memory_error(struct buffer *out, const struct vm *vm, uint32_t ac
                   mib);
 }
 
-/* Modules are found under the name they are required by: "jobq", "jobq.fs". */
+/* function, as an index -> pushes "jobq.sleep" or "jobq.fs.read" if it is part of the API. */
+static bool push_public_name(lua_State *L, int function)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, "jobq") != LUA_TTABLE) {
+        return false;
+    }
+    if (find_in(L, function, "jobq")) {
+        return true;
+    }
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) { /* name, module */
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        lua_pushfstring(L, "jobq.%s", name);
+        lua_insert(L, -2);
+        if (lua_istable(L, -1) && find_in(L, function, lua_tostring(L, -2))) {
+            return true;
+        }
+        lua_pop(L, 2);
+    }
+    return false;
+}
+
+/* Functions with a Lua half are known by the name of that: the API's function nearest to the C one. */
 void trace_push_function_name(lua_State *L)
 {
     lua_Debug ar;
+    int top = lua_gettop(L);
 
-    if (lua_getstack(L, 0, &ar) == 0) {
-        lua_pushliteral(L, "this");
-        return;
-    }
-    lua_getinfo(L, "fn", &ar);                            /* function */
-    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); /* function loaded */
-    lua_pushnil(L);
-    while (lua_next(L, -2) != 0) { /* function loaded name module */
-        const char *module = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        bool is_public = strncmp(module, "jobq", 4) == 0 && strncmp(module, "jobq.core", 9) != 0;
-        if (is_public && lua_istable(L, -1) && find_in(L, module)) {
+    for (int level = 0; lua_getstack(L, level, &ar) != 0; level++) {
+        if (level > 0 && is_handler_frame(L, &ar)) {
+            break;
+        }
+        lua_getinfo(L, "f", &ar);
+        if (push_public_name(L, top + 1)) {
             return;
         }
-        lua_pop(L, 1);
+        lua_settop(L, top);
     }
-    lua_pushfstring(L, "'%s'", ar.name == NULL ? "this function" : ar.name);
+    bool has_name = lua_getstack(L, 0, &ar) != 0 && lua_getinfo(L, "n", &ar) && ar.name != NULL;
+    lua_pushfstring(L, "'%s'", has_name ? ar.name : "this function");
 }
 
 int bind_explain(lua_State *L)
@@ -162,14 +182,14 @@ static void push_explained(lua_State *L, int index)
     }
 }
 
-/* function ... module: pushes "prefix.field" if a field of module is the function. */
-static bool find_in(lua_State *L, const char *prefix)
+/* module on top: pushes "prefix.field" if a field of it is the function at that index. */
+static bool find_in(lua_State *L, int function, const char *prefix)
 {
     int module = lua_gettop(L);
 
     lua_pushnil(L);
     while (lua_next(L, module) != 0) {
-        if (lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, module - 3)) {
+        if (lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, function)) {
             lua_pushfstring(L, "%s.%s", prefix, lua_tostring(L, -2));
             return true;
         }

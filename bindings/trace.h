@@ -23,7 +23,7 @@ void trace_add_stack(struct buffer *out, lua_State *co, int level);
 /* Adds what to say of a run that was refused memory: Lua's own message names neither. */
 void trace_add_memory_error(struct buffer *out, const struct vm *vm, uint32_t account);
 
-/* Pushes the name of the C function that runs, say "jobq.sleep". */
+/* Pushes the name of the function of the API that runs, say "jobq.sleep". */
 void trace_push_function_name(lua_State *L);
 
 /* any error value -> text without a traceback; never runs the value's __tostring unprotected. */

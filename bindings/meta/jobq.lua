@@ -9,6 +9,7 @@ error("meta files are read by editors, never loaded")
 ---@field http jobq.http
 ---@field json jobq.json
 ---@field smtp jobq.smtp
+---@field sql jobq.sql
 local jobq = {}
 
 --- A handler file returns one of these (kind `email.send` is the key `send` of `handlers/email.lua`),
@@ -93,6 +94,37 @@ function jobq.snooze(seconds) end
 ---@return jobq.Verdict
 ---@nodiscard
 function jobq.discard(why) end
+
+---@class jobq.EnqueueOptions
+---@field queue? string default the kind's
+---@field priority? integer 0 to 9, lower runs sooner
+---@field delay? number seconds
+---@field run_at? number Unix seconds
+---@field max_attempts? integer
+---@field timeout? number seconds that a run may take
+---@field unique_key? string of its kind, one job at a time; the id is that of the job that holds it
+---@field unique_for? number seconds that the key is held; default until the job ends
+---@field tags? string[]
+
+--- A job, at once: it stays when this run fails. In a transaction it is tx:enqueue.
+---@async
+---@param kind string
+---@param args? table
+---@param options? jobq.EnqueueOptions
+---@return integer? id
+---@return string? message
+---@return string? code
+function jobq.enqueue(kind, args, options) end
+
+--- One job of the kind for each element of the list, all or none; their ids, in order.
+---@async
+---@param kind string
+---@param list table[] the arguments of each
+---@param options? jobq.EnqueueOptions of all
+---@return integer[]? ids
+---@return string? message
+---@return string? code
+function jobq.enqueue_many(kind, list, options) end
 
 --- A setting, from `--set NAME=VALUE`, the config file or the environment (`smtp.host` is
 --- JOBQ_SMTP_HOST). Raises when it is not there and no default is given.

@@ -15,6 +15,7 @@
 --                                        loses its end at once
 --     delay CLIENT MS SECONDS            holds everything back for a moment
 --     clear CLIENT                       no faults any more; * stands for all clients
+--     say CLIENT WORD                    tells the word, once the orders before were obeyed
 local uv = require "luv"
 local frames = require "faults.frames"
 
@@ -254,6 +255,10 @@ function orders.clear(client)
   if client.halted then
     resume(client, "cut")
   end
+end
+
+function orders.say(_, word)
+  tell(word)
 end
 
 local function obey(line)

@@ -1,9 +1,10 @@
 --- bindings/meta says what there is: no more, no less.
 local jobq = require "jobq"
+local uv = require "luv"
 
 local files = require "support.files"
 
-local MODULES = { "jobq", "compress", "fs", "http", "json", "smtp" }
+local MODULES = { "jobq", "compress", "fs", "http", "json", "smtp", "sql" }
 
 --- What a meta file declares for its module: name -> { kind, is_async, params, text }.
 local function declared(module)
@@ -34,11 +35,14 @@ local function sorted(t)
   return names
 end
 
+uv.os_setenv("JOBQ_DATABASE_DEFAULT", "host=/nowhere")
+
 --- Functions that wait raise outside of a run, once their arguments pass.
 local function waits(f)
   local tries = {
     {}, { 0 }, { "/tmp", "x" }, { { to = "a@b.org", text = "", host = "127.0.0.1" } },
     { { url = "http://127.0.0.1" } }, { "http://127.0.0.1" },
+    { "select 1" }, { function() end }, { "kind" }, { "kind", {} },
   }
   for _, args in ipairs(tries) do
     local ok, why = pcall(f, table.unpack(args))

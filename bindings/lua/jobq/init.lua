@@ -1,5 +1,6 @@
 --- What handlers get from require "jobq".
 local core = require "jobq.core"
+local enqueue = require "jobq.enqueue"
 local settings = require "jobq.settings"
 local strict = require "jobq.strict"
 local verdict = require "jobq.verdict"
@@ -15,6 +16,8 @@ return strict.close("jobq", {
   config = settings.get,
   discard = verdict.discard,
   done = verdict.done,
+  enqueue = enqueue.enqueue,
+  enqueue_many = enqueue.enqueue_many,
   fs = module("fs", core.fs),
   http = require "jobq.http",
   json = require "jobq.json",
@@ -22,4 +25,5 @@ return strict.close("jobq", {
   sleep = core.task.sleep,
   smtp = require "jobq.smtp",
   snooze = verdict.snooze,
+  sql = require "jobq.sql",
 })

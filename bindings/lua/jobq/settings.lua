@@ -5,9 +5,14 @@ local M = {}
 
 local values = {}
 
+--- How to reach the queue's database; nil where there is no queue.
+M.queue_dsn = nil
+
 --- Takes NAME=VALUE lines; a later one counts.
 ---@param text string
-function M.load(text)
+---@param queue_dsn string?
+function M.load(text, queue_dsn)
+  M.queue_dsn = queue_dsn
   for name, value in text:gmatch("([^=\n]+)=([^\n]*)") do
     values[name] = value
   end

@@ -1,0 +1,103 @@
+--- jobq.enqueue, tx:enqueue and their forms for many: options to the statements of sql/queries.
+local core = require "jobq.core"
+local database = require "jobq.database"
+local nearest = require "jobq.nearest"
+
+local M = {}
+
+local OPTIONS = {
+  delay = "number", max_attempts = "number", priority = "number", queue = "string",
+  run_at = "number", tags = "table", timeout = "number", unique_for = "number",
+  unique_key = "string",
+}
+
+-- Levels of errors: here, one_of or many_of, the function that the handler calls, the handler.
+local HANDLER = 4
+
+local function check(where, kind, options)
+  if type(kind) ~= "string" then
+    error(("%s: expected the name of a kind, got %s"):format(where, database.show(kind)), HANDLER)
+  end
+  if options ~= nil and type(options) ~= "table" then
+    error(("%s: expected a table of options, got %s"):format(
+      where, database.show(options)), HANDLER)
+  end
+  for name, value in pairs(options or {}) do
+    local expected = OPTIONS[name]
+    if not expected then
+      error(("%s: unknown option '%s'%s"):format(
+        where, tostring(name), nearest.hint(name, OPTIONS)), HANDLER)
+    end
+    if type(value) ~= expected then
+      error(("%s: %s: expected a %s, got %s"):format(
+        where, name, expected, database.show(value)), HANDLER)
+    end
+  end
+  return options or {}
+end
+
+local function encode(where, args)
+  if type(args) ~= "table" then
+    error(("%s: args: expected a table, got %s"):format(where, database.show(args)), HANDLER)
+  end
+  local ok, text = pcall(core.json.encode, args)
+  if not ok then
+    error(("%s: args: %s"):format(where, text), HANDLER)
+  end
+  return text
+end
+
+--- The values of the statements, and how many.
+local function values_of(kind, args, o)
+  return {
+    kind, args, o.queue, o.priority, o.run_at, o.delay, o.max_attempts, o.timeout, o.unique_key,
+    o.unique_for, o.tags and core.json.array(o.tags),
+  }, 11
+end
+
+--- `run` executes sql, values, count. Gives the id; or nil, message, code, detail, hint.
+function M.one_of(where, run, kind, args, options)
+  local o = check(where, kind, options)
+  local text = encode(where, args == nil and {} or args)
+  return database.value(run(core.sql.statement "enqueue", values_of(kind, text, o)))
+end
+
+--- The same for an array of arguments; gives the ids in order.
+function M.many_of(where, run, kind, list, options)
+  local o = check(where, kind, options)
+  if type(list) ~= "table" then
+    error(("%s: expected an array of arguments, got %s"):format(where, database.show(list)), 3)
+  end
+  local texts = core.json.array {}
+  for i, args in ipairs(list) do
+    texts[i] = encode(where, args)
+  end
+  local rows, message, code, detail, hint =
+    run(core.sql.statement "enqueue_many", values_of(kind, texts, o))
+  if not rows then
+    return nil, message, code, detail, hint
+  end
+  local ids = core.json.array {}
+  for i, row in ipairs(rows) do
+    ids[i] = row.id
+  end
+  return ids
+end
+
+local function on_queue(sql, values, count)
+  local rows, message, code, detail, hint = database.run_alone("queue", sql, values, count)
+  return rows, message, code, detail, hint
+end
+
+function M.enqueue(kind, args, options)
+  local id, message, code, detail, hint = M.one_of("jobq.enqueue", on_queue, kind, args, options)
+  return id, message, code, detail, hint
+end
+
+function M.enqueue_many(kind, list, options)
+  local ids, message, code, detail, hint =
+    M.many_of("jobq.enqueue_many", on_queue, kind, list, options)
+  return ids, message, code, detail, hint
+end
+
+return M
