@@ -246,6 +246,7 @@ describe("jobq.sql", function()
       assert.equal("", names())
       assert.equal(1, value "select 1") -- the connection is as good as new
       assert.equal(1, sessions())
+      assert.equal(0, sessions "idle in transaction")
     end)
 
     it("is rolled back by a failure that its function returns", function()
