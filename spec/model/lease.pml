@@ -3,13 +3,15 @@
  *
  * The bad day is given by -D: CRASHES of the server, CUTS of a work connection, KILLS of a worker,
  * PAUSES of a worker past recovery; RETRIES and RETURNS are outcomes of runs, LOOKS are reconciles
- * that nothing called for. All else happens in any order, as late as it likes.
+ * that nothing called for. COMMITS are runs that complete their job in a transaction of their own,
+ * SILENCES answers to it that are lost. All else happens in any order, as late as it likes.
  *
  * What must hold is said by LAW: a job is always in exactly one place; no lease's number is used
  * twice; no run is settled twice; nobody settles a lease that is not his any more; an outcome is
  * refused only if recovery or a crash took the lease; no run begins that is settled or that reconcile
- * gives away; only runs that count use up attempts; and when nothing can happen any more, every job
- * has ended, exactly once, and nothing is left in hand.
+ * gives away; no job completes without the effect of its transaction; only runs that count use up
+ * attempts; and when nothing can happen any more, every job has ended, exactly once, and nothing is
+ * left in hand.
  *
  * What is left out, and why that is sound:
  * - A transaction is one step, its commit. Whoever changes a row of ready or lease locks it first and
@@ -46,6 +48,12 @@
 #endif
 #ifndef LOOKS
 #define LOOKS 0
+#endif
+#ifndef COMMITS
+#define COMMITS 0
+#endif
+#ifndef SILENCES
+#define SILENCES 0
 #endif
 #include "tables.pml"
 
@@ -165,6 +173,8 @@ inline settle(w) {
       :: at < ROWS ->
         LAW(FATE(w) != settled, "law: no run is settled twice\n");
         LAW(FATE(w) == ours, "law: nobody settles a lease that is not his any more\n");
+        LAW(work[w].job[next_job].what != completed || !work[w].job[next_job].owes,
+          "law: no job completes without the effect of its transaction\n");
         leave(spot);
         put(work[w].job[next_job].what);
         note(work[w].id, work[w].job[next_job].seq, work[w].job[next_job].slot, settled)
@@ -332,6 +342,87 @@ inline end_run(w, which, outcome) {
   send_outcomes(w)
 }
 
+/* ---- complete.sql, and the COMMIT behind it, on a connection of the handler's ---- */
+
+#define COMMITS_NOW(w, which) (work[w].job[which].phase == committing)
+
+inline complete(w, which) {
+  next_job = which;
+  find_slot(w);
+  if
+  :: at < ROWS ->
+    LAW(FATE(w) == ours, "law: nobody settles a lease that is not his any more\n");
+    leave(spot);
+    put(completed);
+    note(work[w].id, work[w].job[which].seq, work[w].job[which].slot, settled);
+    work[w].job[which].phase = committed
+  :: else -> /* it raises, which takes the effect along */
+    LAW(FATE(w) == taken || FATE(w) == forgotten,
+      "law: an outcome is refused only if recovery or a crash took the lease\n");
+    end_run(w, which, retry)
+  fi;
+  commit()
+}
+
+proctype complete_sql(byte w) {
+end:
+  do
+  :: d_step { COMMITS_NOW(w, 0) -> complete(w, 0) }
+  :: d_step { COMMITS_NOW(w, 1) -> complete(w, 1) }
+  od
+}
+
+/* The server may not have noticed yet that nobody waits. */
+inline leave_late(w, which) {
+  late.id = work[w].id;
+  late.seq = work[w].job[which].seq;
+  late.slot = work[w].job[which].slot
+}
+
+inline forget_late() {
+  late.id = 0;
+  late.seq = 0;
+  late.slot = 0
+}
+
+inline complete_late() {
+  find(late.id, late.seq);
+  if
+  :: at < ROWS && (db.lease[at].open & BIT(late.slot)) ->
+    spot = late.slot;
+    leave(spot);
+    put(completed);
+    note(late.id, late.seq, late.slot, settled)
+  :: else
+  fi;
+  forget_late();
+  commit()
+}
+
+proctype complete_late_sql() {
+end:
+  do
+  :: d_step { late.id != 0 -> complete_late() }
+  :: d_step { late.id != 0 -> forget_late() }
+  od
+}
+
+/* Nobody knows whether it took place, so the run has failed. */
+inline lose_answer(w, which) {
+  WHEN(COMMITS_NOW(w, which), leave_late(w, which));
+#ifdef DEFECT_LOST_COMMIT_COMPLETED
+  end_run(w, which, completed)
+#else
+  end_run(w, which, retry)
+#endif
+}
+
+/* A process that ends leaves its COMMIT to the server. */
+inline desert(w) {
+  WHEN(COMMITS_NOW(w, 0), leave_late(w, 0));
+  WHEN(COMMITS_NOW(w, 1), leave_late(w, 1))
+}
+
 /* What the server has not done for this session it may do later, or never. */
 inline abandon(w) {
   WHEN(IN(w, sent) || ASKS(w), work[CUT].id = work[w].id);
@@ -380,12 +471,21 @@ inline lose_settle(w) {
 }
 
 inline start_over(w) {
+  desert(w);
   clear(w, 0);
   clear(w, 1);
   may_claim_again(w);
   work[w].next = 1;
   ids++;
   work[w].id = ids
+}
+
+#define WAITS_FOR_COMMIT(which) \
+  (work[w].job[which].phase == committing || work[w].job[which].phase == committed)
+
+inline send_commit(w, which) {
+  work[w].job[which].phase = committing;
+  work[w].job[which].owes = 1
 }
 
 #define RUNS(which)      (work[w].job[which].phase == running)
@@ -413,6 +513,12 @@ end:
   :: d_step { retries > 0 && GOES_BACK(1) -> retries--; end_run(w, 1, retry) }
   :: d_step { returns > 0 && GOES_BACK(0) -> returns--; end_run(w, 0, returned) }
   :: d_step { returns > 0 && GOES_BACK(1) -> returns--; end_run(w, 1, returned) }
+  :: d_step { commits > 0 && RUNS(0) -> commits--; send_commit(w, 0) }
+  :: d_step { commits > 0 && RUNS(1) -> commits--; send_commit(w, 1) }
+  :: d_step { work[w].job[0].phase == committed -> clear(w, 0) } /* settled: nothing is left to tell */
+  :: d_step { work[w].job[1].phase == committed -> clear(w, 1) }
+  :: d_step { silences > 0 && late.id == 0 && WAITS_FOR_COMMIT(0) -> silences--; lose_answer(w, 0) }
+  :: d_step { silences > 0 && late.id == 0 && WAITS_FOR_COMMIT(1) -> silences--; lose_answer(w, 1) }
   :: d_step { IN(w, answered) -> drop(w, answered); send_outcomes(w) }
   :: d_step { IS_DEAD(work[w].id) && NO_CUT -> abandon(w); start_over(w) } /* its heartbeat's answer */
   :: d_step { looks > 0 && HIT(w) && looking[w].id == 0 -> looks--; look(w) }
@@ -466,8 +572,17 @@ inline note_forgotten() {
   }
 }
 
+/* A handler's transaction that was under way is undone, and the run knows no better than else. */
+inline crash_transactions(w) {
+  WHEN(COMMITS_NOW(w, 0), end_run(w, 0, retry));
+  WHEN(COMMITS_NOW(w, 1), end_run(w, 1, retry))
+}
+
 inline crash_server() {
   crashes--;
+  crash_transactions(0);
+  crash_transactions(1);
+  forget_late();
   lose_claim(0);
   lose_settle(0);
   lose_claim(1);
@@ -536,6 +651,9 @@ init {
     run settle_sql(1);
     run reconcile_sql(0);
     run reconcile_sql(1);
+    run complete_sql(0);
+    run complete_sql(1);
+    run complete_late_sql();
     run recover_sql();
     run session_cut();
     run fault();

@@ -11,6 +11,7 @@
 #define LAW(true, name)  if :: (true) :: else -> printf(name); assert(false) fi
 
 mtype = { nothing, untold, running, ended, sent, answered }; /* what a worker does with a job */
+mtype = { committing, committed }; /* or its handler's transaction, whose last statement completes it */
 mtype = { completed, retry, returned, suspect, crash };      /* outcomes */
 mtype = { may_claim, told, lost, recalled };                 /* a worker's claim */
 mtype = { ours, settled, taken, forgotten, strange };        /* fate of a lease's slot */
@@ -36,12 +37,17 @@ tables blank;
 bool unflushed; /* db is ahead of disk */
 
 /* A job in a worker's memory. */
-typedef held { mtype phase; byte seq; byte slot; byte job; mtype what; mtype fate };
+/* owes: an effect that only its transaction brings. */
+typedef held { mtype phase; byte seq; byte slot; byte job; mtype what; mtype fate; bit owes };
 
 /* next: the number of its next lease. room: how many jobs its claim in flight may take. */
 typedef memory { byte id; byte next; byte room; mtype claiming; held job[2] };
 memory work[3];
 #define CUT 2 /* no worker: a session that its worker has given up, what may still be done for it */
+
+/* The COMMIT of a handler that is not there any more, of worker id; 0: none. */
+typedef orphan { byte id; byte seq; byte slot };
+orphan late;
 
 /* A worker's reconcile in flight; id 0: none. */
 typedef question { byte id; byte known; byte below };
@@ -57,6 +63,8 @@ byte pauses = PAUSES;
 byte retries = RETRIES;
 byte returns = RETURNS;
 byte looks = LOOKS;
+byte commits = COMMITS;
+byte silences = SILENCES;
 
 /* For use within one step: a row, a job, indexes of loops. */
 hidden byte at, is, spot, places, nth, next_row, next_job, whose, which_of;
@@ -178,7 +186,8 @@ inline clear(w, which) {
   work[w].job[which].slot = 0;
   work[w].job[which].job = 0;
   work[w].job[which].what = 0;
-  work[w].job[which].fate = 0
+  work[w].job[which].fate = 0;
+  work[w].job[which].owes = 0
 }
 
 /* Both jobs, if they are in this phase. */
