@@ -234,7 +234,8 @@ static bool read_params(lua_State *L, struct client_query *q)
     q->nparams = top - 2;
     luaL_checkstack(L, 16, NULL);
     for (int i = 3; i <= top; i++) {
-        sql_value_to_text(L, i, i);
+        const char *problem = sql_value_to_text(L, i);
+        luaL_argcheck(L, problem == NULL, i, problem);
     }
     const char **params = lua_newuserdatauv(L, (size_t)(q->nparams + 1) * sizeof(*params), 0);
     q->params = params;

@@ -83,7 +83,10 @@ static lua_Integer push_params(lua_State *L, lua_Integer count, const char ***va
     luaL_checkstack(L, (int)count + 8, "too many parameters");
     for (lua_Integer i = 1; i <= count; i++) {
         lua_rawgeti(L, 4, i);
-        sql_value_to_text(L, lua_gettop(L), 4);
+        const char *problem = sql_value_to_text(L, lua_gettop(L));
+        if (problem != NULL) {
+            luaL_error(L, "parameter $%I: %s", i, problem);
+        }
     }
     int first = lua_gettop(L) - (int)count + 1;
     *values = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof(**values), 0);

@@ -61,7 +61,7 @@ static const struct {
 
 /* ---- to text ---- */
 
-static void add_element(lua_State *L, struct buffer *out, int arg);
+static const char *add_element(lua_State *L, struct buffer *out);
 
 static void push_number_text(lua_State *L, int index)
 {
@@ -73,17 +73,6 @@ static void push_number_text(lua_State *L, int index)
         (void)snprintf(text, sizeof(text), "%.17g", lua_tonumber(L, index));
     }
     lua_pushstring(L, text);
-}
-
-static void push_json_text(lua_State *L, int index, struct buffer *out, int arg)
-{
-    size_t before = out->size;
-
-    if (json_write(L, index, out) != 0) {
-        luaL_argerror(L, arg, lua_tostring(L, -1));
-    }
-    lua_pushlstring(L, out->data + before, out->size - before);
-    out->size = before;
 }
 
 static void add_quoted(struct buffer *out, struct slice text)
@@ -99,21 +88,24 @@ static void add_quoted(struct buffer *out, struct slice text)
 }
 
 /* The array on top of the stack. */
-static void add_array(lua_State *L, struct buffer *out, int arg)
+static const char *add_array(lua_State *L, struct buffer *out)
 {
     lua_Integer length = (lua_Integer)lua_rawlen(L, -1);
+    const char *problem = lua_checkstack(L, LUA_MINSTACK) ? NULL : "arrays are nested too deep";
 
-    luaL_checkstack(L, 8, "arrays are nested too deep");
     buffer_add_char(out, '{');
-    for (lua_Integer i = 1; i <= length; i++) {
+    for (lua_Integer i = 1; i <= length && problem == NULL; i++) {
         if (i > 1) {
             buffer_add_char(out, ',');
         }
         lua_rawgeti(L, -1, i);
-        add_element(L, out, arg);
-        lua_pop(L, 1);
+        problem = add_element(L, out);
+        if (problem == NULL) {
+            lua_pop(L, 1);
+        }
     }
     buffer_add_char(out, '}');
+    return problem;
 }
 
 static bool is_null(lua_State *L, int index)
@@ -122,53 +114,70 @@ static bool is_null(lua_State *L, int index)
 }
 
 /* The value on top of the stack, which stays there. */
-static void add_element(lua_State *L, struct buffer *out, int arg)
+static const char *add_element(lua_State *L, struct buffer *out)
 {
     if (is_null(L, -1)) {
         buffer_add_text(out, "NULL");
-    } else if (lua_type(L, -1) == LUA_TTABLE && json_is_array(L, -1)) {
-        add_array(L, out, arg);
-    } else {
+        return NULL;
+    }
+    if (lua_type(L, -1) == LUA_TTABLE && json_is_array(L, -1)) {
+        return add_array(L, out);
+    }
+    lua_pushvalue(L, -1);
+    const char *problem = sql_value_to_text(L, lua_gettop(L));
+    if (problem == NULL && lua_isnil(L, -1)) {
+        problem = "an array with holes";
+    }
+    if (problem == NULL) {
         struct slice text;
-        lua_pushvalue(L, -1);
-        sql_value_to_text(L, lua_gettop(L), arg);
-        luaL_argcheck(L, !lua_isnil(L, -1), arg, "an array with holes");
         text.data = lua_tolstring(L, -1, &text.size);
         add_quoted(out, text);
         lua_pop(L, 1);
     }
+    return problem;
 }
 
-static void push_table_text(lua_State *L, int index, int arg)
+static const char *push_table_text(lua_State *L, int index)
 {
-    struct buffer *out = &vm_of(L)->scratch; /* it hangs there if this raises */
+    struct buffer *out = &vm_of(L)->scratch; /* it hangs there if memory ends */
     size_t before = out->size;
+    const char *problem;
 
-    if (!json_is_array(L, index)) {
-        push_json_text(L, index, out, arg);
-        return;
+    if (json_is_array(L, index)) {
+        lua_pushvalue(L, index);
+        problem = add_array(L, out);
+        if (problem == NULL) {
+            lua_pop(L, 1);
+        }
+    } else {
+        problem = json_write(L, index, out) == 0 ? NULL : lua_tostring(L, -1);
     }
-    lua_pushvalue(L, index);
-    add_array(L, out, arg);
-    lua_pop(L, 1);
-    lua_pushlstring(L, out->data + before, out->size - before);
+    if (problem == NULL) {
+        lua_pushlstring(L, out->data + before, out->size - before);
+    }
     out->size = before;
+    return problem;
 }
 
-void sql_value_to_text(lua_State *L, int index, int arg)
+const char *sql_value_to_text(lua_State *L, int index)
 {
+    const char *problem = NULL;
+
     switch (lua_type(L, index)) {
     case LUA_TNIL:
-    case LUA_TSTRING: return;
+    case LUA_TSTRING: return NULL;
     case LUA_TBOOLEAN: lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false"); break;
     case LUA_TNUMBER: push_number_text(L, index); break;
-    case LUA_TTABLE: push_table_text(L, index, arg); break;
+    case LUA_TTABLE: problem = push_table_text(L, index); break;
     default:
-        luaL_argcheck(L, is_null(L, index), arg, "not a value for SQL");
+        problem = is_null(L, index) ? NULL : "not a value for SQL";
         lua_pushnil(L);
         break;
     }
-    lua_replace(L, index);
+    if (problem == NULL) {
+        lua_replace(L, index);
+    }
+    return problem;
 }
 
 /* ---- from text ---- */

@@ -10,11 +10,11 @@
 #include "core/base/slice.h"
 
 /*
- * Replaces the value at index by its text, nil for null. An array (a sequence, or what jobq.json.array
- * has marked) becomes {1,"a b"}, any other table its JSON. Raises, naming argument arg, for values that
- * have no text.
+ * Replaces the value at index (from the bottom) by its text, nil for null. An array (a sequence, or what
+ * jobq.json.array has marked) becomes {1,"a b"}, any other table its JSON. Returns NULL; or why it has no
+ * text, borrowed until the stack is popped.
  */
-void sql_value_to_text(lua_State *L, int index, int arg);
+const char *sql_value_to_text(lua_State *L, int index);
 
 /*
  * Pushes the value that text is in a column of this type (an oid). exact: numeric stays text, JSON is

@@ -21,6 +21,7 @@ static void on_posted(void *arg, const struct db_reply *reply);
 static void on_cleaned(void *arg, const struct db_reply *reply);
 static void on_lost(void *owner, const char *why);
 static void forget(struct db_session *s, struct kept *k, bool is_prepared);
+static void forget_limits(struct db_session *s);
 
 static const struct db_events events = {.lost = on_lost};
 
@@ -29,7 +30,7 @@ struct db_session *session_new(struct db_pool *p, uv_loop_t *loop, PGconn *pg)
     struct db_session *s = mem_zalloc(sizeof(*s));
 
     s->pool = p;
-    s->statement_ms = s->in_transaction_ms = -1;
+    forget_limits(s);
     s->conn = db_open(loop, pg, &events, s);
     return s;
 }
@@ -146,6 +147,12 @@ int db_session_run(struct db_session *s,
     return 0;
 }
 
+/* A rollback takes settings along. */
+static void forget_limits(struct db_session *s)
+{
+    s->statement_ms = s->in_transaction_ms = -1;
+}
+
 /* What a failed run says of the statements that it wanted to use. */
 static void review(struct db_session *s, const struct db_reply *reply)
 {
@@ -153,7 +160,7 @@ static void review(struct db_session *s, const struct db_reply *reply)
     bool is_stale = strcmp(sqlstate, "0A000") == 0; /* "cached plan must not change result type" */
     bool is_unknown = strcmp(sqlstate, "26000") == 0;
 
-    s->statement_ms = s->in_transaction_ms = -1; /* a rollback takes settings along */
+    forget_limits(s);
     for (size_t i = 0; i < s->nuses; i++) {
         const struct use *use = &s->uses_of_run[i];
         bool not_prepared =
@@ -189,6 +196,9 @@ static void on_reply(void *arg, const struct db_reply *reply)
         answer.hint = field(reply->error, PG_DIAG_MESSAGE_HINT);
     } else {
         answer.result = db_take_result(reply, reply->count - 1);
+        if (strncmp(PQcmdStatus(answer.result), "ROLLBACK", 8) == 0) {
+            forget_limits(s);
+        }
     }
     told(s->arg, &answer); /* may give s back */
 }
@@ -198,6 +208,7 @@ void db_session_post(struct db_session *s, const char *sql)
 {
     const struct db_text texts[] = {{.name = "", .sql = sql}, {.name = ""}};
 
+    forget_limits(s); /* it may be a rollback */
     if (s->state == SESSION_BROKEN ||
         db_send_texts(s->conn, texts, LENGTH_OF(texts), on_posted, s) < 0) {
         s->state = SESSION_BROKEN;
@@ -267,7 +278,7 @@ void db_session_give(struct db_session *s)
     } else if (!db_session_is_in_transaction(s)) {
         pool_put(s->pool, s);
     } else {
-        s->statement_ms = s->in_transaction_ms = -1;
+        forget_limits(s);
         pool_clean(s->pool, s);
         if (db_send_texts(s->conn, rollback, LENGTH_OF(rollback), on_cleaned, s) < 0) {
             pool_cleaned(s->pool, s, false);

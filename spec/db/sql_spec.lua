@@ -115,7 +115,15 @@ describe("jobq.sql", function()
       local _, why, code = value("select $1::text", "a\0b")
       assert.equal("parameter $1 holds a NUL byte, which text cannot", why)
       assert.equal("22021", code)
-      assert.error_matches(function() value("select $1", print) end, "not a value for SQL")
+      local function raises(message, ...)
+        local args = table.pack(...)
+        assert.error_matches(function()
+          value("select $1, $2", table.unpack(args, 1, args.n))
+        end, message, 1, true)
+      end
+      raises("parameter $2: not a value for SQL", 1, print)
+      raises("parameter $1: not a value for SQL", { 1, print })
+      raises("parameter $1: f: a function has no JSON", { f = print })
     end)
 
     it("fails with message, SQLSTATE, detail and hint", function()
@@ -141,6 +149,27 @@ describe("jobq.sql", function()
       assert.equal("57014", code)
       assert.is_true(uv.hrtime() - start < 5e9)
       assert.equal(1, value "select 1 from pg_sleep(0.3)") -- it holds for one statement
+    end)
+
+    it("has its own limit after a rollback, too, which brings the old one back", function()
+      assert.equal(1, run(function()
+        return sql.transaction(function(tx)
+          tx:query { "savepoint a", timeout = 0.2 }
+          tx:query "select 1"
+          tx:query "rollback to savepoint a"
+          return tx:value "select 1 from pg_sleep(0.3)"
+        end)
+      end))
+      local _, _, code = run(function()
+        return sql.transaction(function(tx)
+          tx:transaction(function(inner)
+            inner:query { "select 1", timeout = 0.2 }
+            return nil, "no"
+          end)
+          return tx:value { "select 1 from pg_sleep(1)", timeout = 0.2 }
+        end)
+      end)
+      assert.equal("57014", code)
     end)
 
     it("cannot copy, and says so", function()
