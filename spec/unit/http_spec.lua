@@ -412,6 +412,7 @@ describe("a request that no server should see", function()
     raises("method: 'CONNECT' is none that can be used", { method = "CONNECT" })
     raises("a request has one body, got body and json", { body = "x", json = {} })
     raises("json: ", { json = print })
+    raises("file: 'a%?b' contains a NUL byte", { method = "PUT", file = "a\0b" })
     raises("limit: 'x' is not a number of bytes", { limit = "x" })
     local own = { ["Content-Length"] = 1 }
     raises("headers: 'Content%-Length' comes from the body", { headers = own })

@@ -55,6 +55,9 @@ local function check_types(request)
     if expected ~= "any" and type(value) ~= expected then
       misuse("%s: expected a %s, got %s", name, expected, show(value))
     end
+    if expected == "string" and name ~= "body" and value:find("\0", 1, true) then
+      misuse("%s: %s contains a NUL byte", name, show(value))
+    end
   end
 end
 
