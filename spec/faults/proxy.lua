@@ -20,6 +20,7 @@ local uv = require "luv"
 local frames = require "faults.frames"
 
 local PORT = ".s.PGSQL.5432"
+local MOST_CUTS = 4 -- that wait, of a client
 
 local dir, server_dir = arg[1], arg[2]
 local clients = {} -- by name: { name, cuts, unanswered, halted, delay_ms, conns }
@@ -224,8 +225,12 @@ end
 
 local orders = {}
 
+-- Cuts that wait for a client that is not there would keep it out for as long as there are any.
 function orders.cut(client, way, letter, when)
   table.insert(client.cuts, { way = way, type = letter, when = when })
+  if #client.cuts > MOST_CUTS then
+    table.remove(client.cuts, 1)
+  end
 end
 
 function orders.unanswered(client, statement, rows)

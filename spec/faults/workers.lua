@@ -78,7 +78,7 @@ function M.wait_until_ready(self, life)
         life.process:last_words()))
     end
     return life.ready
-  end)
+  end, 120)
 end
 
 --- kill -9; its executors go with it.
