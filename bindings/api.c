@@ -13,6 +13,7 @@
 #include "bindings/http.h"
 #include "bindings/json.h"
 #include "bindings/mail.h"
+#include "bindings/parallel.h"
 #include "bindings/run_log.h"
 #include "bindings/runs.h"
 #include "bindings/sleep.h"
@@ -23,6 +24,7 @@
 
 static const luaL_Reg task_functions[] = {
     {"explain", bind_explain},
+    {"parallel", bind_parallel},
     {"sleep", bind_sleep},
     {"traceback", bind_traceback},
     {NULL, NULL},

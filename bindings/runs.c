@@ -94,7 +94,7 @@ int runs_stop(struct runs *rs, const struct wire_stop *m)
     if (r->stop_text == NULL) {
         r->stop_text = stop_text(r, (enum stop_reason)m->reason);
     }
-    if (rs->vm->running == &r->task) {
+    if (task_running_root(rs->vm) == &r->task) {
         task_stop(&r->task, r->stop_text); /* the hook that reads this mail ends it */
     } else {
         mark(r);
@@ -142,7 +142,7 @@ void runs_tell_started(struct runs *rs)
 struct run *run_check(lua_State *L)
 {
     struct vm *vm = vm_of(L);
-    struct task *t = vm->running;
+    struct task *t = task_running_root(vm);
 
     if (t == NULL || vm->owner == NULL) { /* a plain lua5.4 has tasks, but no jobs */
         luaL_error(L, "a job can only be used inside run");
@@ -323,7 +323,7 @@ static void mark(struct run *r)
 
 static char *stop_text(const struct run *r, enum stop_reason reason)
 {
-    bool computes = r->runs->vm->running == &r->task;
+    bool computes = task_running_root(r->runs->vm) == &r->task;
     uint64_t ran_us = r->started_us == 0 ? 0 : clock_now_us() - r->started_us;
     char text[256];
 

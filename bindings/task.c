@@ -18,6 +18,7 @@
 
 #include "bindings/trace.h"
 
+static void mark_up_to(struct task *running, const struct task *t, const char *why);
 static void resume(struct task *t, int nargs);
 static void enter(struct task *t);
 static void leave(struct task *t);
@@ -35,8 +36,18 @@ void task_init(struct task *t, struct vm *vm, int64_t limit)
 {
     t->state = TASK_READY;
     t->vm = vm;
+    t->parent = NULL;
     t->number = vm_take_coroutine(vm, limit);
+    t->account = t->number;
     t->co = vm->coroutines[t->number];
+}
+
+void task_init_child(struct task *t, struct task *parent)
+{
+    task_init(t, parent->vm, 0); /* its own account stays empty */
+    t->parent = parent;
+    t->account = parent->account;
+    t->name = parent->name;
 }
 
 void task_start(struct task *t, int nargs, task_done_fn done)
@@ -47,15 +58,34 @@ void task_start(struct task *t, int nargs, task_done_fn done)
 
 void task_stop(struct task *t, const char *why)
 {
+    struct task *running = t->vm->running;
+
     if (t->state == TASK_DONE) {
         return;
     }
     t->stop_reason = why;
-    if (t->state == TASK_WAITING && t->vm->running == NULL) {
+    if (running != NULL) {
+        mark_up_to(running, t, why);
+    } else if (t->state == TASK_WAITING && t->wait->stop != NULL) {
+        t->wait->stop(t->wait, why);
+    } else if (t->state == TASK_WAITING) {
         struct wait *w = t->wait;
         t->wait = NULL;
         w->cancel(w);
         resume(t, 0); /* on_woken raises */
+    }
+}
+
+/* When t waits for the task that computes: that one and all in between end first. */
+static void mark_up_to(struct task *running, const struct task *t, const char *why)
+{
+    struct task *up = running;
+
+    while (up != NULL && up != t) {
+        up = up->parent;
+    }
+    for (; up == t && running != t; running = running->parent) {
+        running->stop_reason = why;
     }
 }
 
@@ -90,11 +120,26 @@ struct task *task_check(lua_State *L)
     struct task *t = vm_of(L)->running;
 
     if (t == NULL || t->co != L || !lua_isyieldable(L)) {
+        trace_push_place(L);
+        const char *place = lua_tostring(L, -1);
         trace_push_function_name(L);
-        luaL_error(L,
-                   t == NULL ? "%s can only wait inside run"
-                             : "%s can only wait inside run itself, not in a coroutine or callback",
-                   lua_tostring(L, -1));
+        lua_pushfstring(
+            L,
+            t == NULL ? "%s%s can only wait inside run"
+                      : "%s%s can only wait inside run itself, not in a coroutine or callback",
+            place,
+            lua_tostring(L, -1));
+        lua_error(L);
+    }
+    return t;
+}
+
+struct task *task_running_root(const struct vm *vm)
+{
+    struct task *t = vm->running;
+
+    while (t != NULL && t->parent != NULL) {
+        t = t->parent;
     }
     return t;
 }
@@ -136,7 +181,7 @@ static void enter(struct task *t)
     t->state = TASK_RUNNING;
     vm->innermost = t->co;
     vm->running = t;
-    vm->memory.payer = t->number;
+    vm->memory.payer = t->account;
     atomic_store_explicit(&vm->pulse->run, t->name, memory_order_release);
 }
 
@@ -161,7 +206,10 @@ static int on_woken(lua_State *L, int status, lua_KContext context)
     if (why != NULL) {
         t->stop_reason = NULL; /* delivered: what the handler does to clean up may wait again */
         t->stopped = true;
-        return luaL_error(L, "%s", why);
+        trace_push_place(L);
+        lua_pushstring(L, why);
+        lua_concat(L, 2);
+        return lua_error(L);
     }
     return t->nresults;
 }

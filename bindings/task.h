@@ -7,6 +7,9 @@
  *   task_stop()     the run waits: its wait raises, so it may clean up and even wait again
  *   task_listen()   the run computes: a signal sets a hook that ends it, past any pcall
  *   SIGKILL         the run sits in a C call or in __gc: the supervisor ends this process
+ *
+ * A task may have children (jobq.parallel): it waits for them, so that they end before it does. They
+ * are charged to its account, and a stop is passed on to them.
  */
 #ifndef BINDINGS_TASK_H
 #define BINDINGS_TASK_H
@@ -33,17 +36,23 @@ enum task_result {
 /* error is borrowed and NULL for TASK_OK; co is valid until the callback returns. May free t. */
 typedef void (*task_done_fn)(struct task *t, enum task_result result, const char *error);
 
-/* Something a task waits for. Embed it first in the struct of a waiting binding. */
+/*
+ * Something a task waits for. Embed it first in the struct of a waiting binding. A stop calls one of
+ * these: cancel, or stop where what is waited for has to come to an end of its own.
+ */
 struct wait {
     struct task *task;
     void (*cancel)(struct wait *w); /* stops and frees the operation without resuming the task */
+    void (*stop)(struct wait *w, const char *why); /* makes it wake the task soon, perhaps inside */
 };
 
 struct task {
     enum task_state state;
     struct vm *vm;           /* borrowed */
-    lua_State *co;           /* this run's coroutine, lent by vm */
-    uint32_t number;         /* of co in vm, and of its memory account */
+    struct task *parent;     /* who waits for it; NULL for a run */
+    lua_State *co;           /* its coroutine, lent by vm */
+    uint32_t number;         /* of co in vm */
+    uint32_t account;        /* of memory: of the run that it is, or is a part of */
     uint32_t name;           /* what vm->pulse says while it computes */
     uint64_t deadline_us;    /* clock_now_us() when it is stopped; 0: never */
     struct wait *wait;       /* what it waits for; NULL unless WAITING */
@@ -55,6 +64,9 @@ struct task {
 
 /* Lends t a coroutine, t->co, that may hold limit bytes. Push a function and its arguments... */
 void task_init(struct task *t, struct vm *vm, int64_t limit);
+
+/* The same of a part of parent, which must not end before it. */
+void task_init_child(struct task *t, struct task *parent);
 
 /* ...and start it. The result arrives through done(), perhaps before this returns. */
 void task_start(struct task *t, int nargs, task_done_fn done);
@@ -76,6 +88,9 @@ void task_wake(struct wait *w, int nresults);
 
 /* The task whose handler is calling. Raises anywhere else, and where the handler cannot yield. */
 struct task *task_check(lua_State *L);
+
+/* The run that computes right now, whichever of its tasks does it; NULL if none. */
+struct task *task_running_root(const struct vm *vm);
 
 /* coroutine.resume and coroutine.close for handlers: as usual, and vm->innermost stays true. */
 int bind_resume(lua_State *L);

@@ -33,6 +33,19 @@ void trace_add_place(struct buffer *out, lua_State *co)
     }
 }
 
+void trace_push_place(lua_State *L)
+{
+    lua_Debug ar;
+
+    for (int level = 0; lua_getstack(L, level, &ar) != 0; level++) {
+        if (is_handler_frame(L, &ar)) {
+            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+}
+
 void trace_add_stack(struct buffer *out, lua_State *co, int level)
 {
     lua_Debug ar;

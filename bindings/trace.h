@@ -23,6 +23,9 @@ void trace_add_stack(struct buffer *out, lua_State *co, int level);
 /* Adds what to say of a run that was refused memory: Lua's own message names neither. */
 void trace_add_memory_error(struct buffer *out, const struct vm *vm, uint32_t account);
 
+/* Pushes the place of trace_add_place(), or an empty text. For the coroutine that runs. */
+void trace_push_place(lua_State *L);
+
 /* Pushes the name of the function of the API that runs, say "jobq.sleep". */
 void trace_push_function_name(lua_State *L);
 

@@ -70,6 +70,17 @@ local jobq = {}
 ---@param seconds number not negative; 0 only gives way
 function jobq.sleep(seconds) end
 
+--- Runs functions at the same time and waits for all of them: what each one waits for suspends only
+--- itself. When one raises, or answers nil, message, code, the waits of the others raise, so that they
+--- end too; then parallel does the same as that one did.
+---@async
+---@param functions fun(): any[] an array; `limit` of them at a time, default all
+---@param options? { limit?: integer }
+---@return table? values the first value of each function, at its place; and `n`, their number
+---@return string? message
+---@return string? code
+function jobq.parallel(functions, options) end
+
 --- Completed, with a result that the job keeps.
 ---@param result any what has a JSON
 ---@return jobq.Verdict

@@ -40,7 +40,8 @@ uv.os_setenv("JOBQ_DATABASE_DEFAULT", "host=/nowhere")
 --- Functions that wait raise outside of a run, once their arguments pass.
 local function waits(f)
   local tries = {
-    {}, { 0 }, { "/tmp", "x" }, { { to = "a@b.org", text = "", host = "127.0.0.1" } },
+    {}, { 0 }, { {} }, { "md5", "/tmp" }, { "p256" }, { { "true" } }, { "/tmp", "x" },
+    { { path = "/x" } }, { { to = "a@b.org", text = "", host = "127.0.0.1" } },
     { { url = "http://127.0.0.1" } }, { "http://127.0.0.1" },
     { "select 1" }, { function() end }, { "kind" }, { "kind", {} },
   }

@@ -21,6 +21,7 @@ return strict.close("jobq", {
   fs = module("fs", core.fs),
   http = require "jobq.http",
   json = require "jobq.json",
+  parallel = require "jobq.parallel",
   retry = verdict.retry,
   sleep = core.task.sleep,
   smtp = require "jobq.smtp",
