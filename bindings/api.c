@@ -14,6 +14,7 @@
 #include "bindings/json.h"
 #include "bindings/mail.h"
 #include "bindings/parallel.h"
+#include "bindings/process.h"
 #include "bindings/run_log.h"
 #include "bindings/runs.h"
 #include "bindings/sleep.h"
@@ -25,6 +26,7 @@
 static const luaL_Reg task_functions[] = {
     {"explain", bind_explain},
     {"parallel", bind_parallel},
+    {"raise", bind_raise},
     {"sleep", bind_sleep},
     {"traceback", bind_traceback},
     {NULL, NULL},
@@ -79,6 +81,14 @@ static const luaL_Reg http_functions[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg process_functions[] = {
+    {"result", bind_process_result},
+    {"start", bind_process_start},
+    {"take", bind_process_take},
+    {"wait", bind_process_wait},
+    {NULL, NULL},
+};
+
 static const luaL_Reg smtp_functions[] = {
     {"deliver", bind_smtp_deliver},
     {"encode_body", bind_mail_encode_body},
@@ -109,6 +119,7 @@ static const struct group groups[] = {
     {"fs", fs_functions},
     {"http", http_functions},
     {"log", log_functions},
+    {"process", process_functions},
     {"run", run_functions},
     {"smtp", smtp_functions},
     {"source", source_functions},

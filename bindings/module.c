@@ -4,8 +4,11 @@
  * JSON, texts and pg work as they are; what waits works inside jobq.core.task.run(f), which turns a
  * loop of its own until f is done. Specs and scripts use it; it is no executor: nothing is limited.
  */
+#include <dlfcn.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -17,6 +20,8 @@
 #include "bindings/pg.h"
 #include "bindings/task.h"
 #include "bindings/vm.h"
+
+static const char an_address = 0; /* in this module */
 
 struct alone {
     uv_loop_t loop;
@@ -45,6 +50,20 @@ static int alone_gc(lua_State *L)
     return 0;
 }
 
+/* jobq-run, two folders above this module; owned by the caller. */
+static char *find_program(void)
+{
+    struct buffer path = {0};
+    Dl_info info;
+
+    if (dladdr(&an_address, &info) != 0 && info.dli_fname != NULL) {
+        const char *slash = strrchr(info.dli_fname, '/');
+        buffer_add(&path, info.dli_fname, slash == NULL ? 0 : (size_t)(slash + 1 - info.dli_fname));
+    }
+    buffer_add_text(&path, "../../jobq-run");
+    return path.data;
+}
+
 static void open_loop(lua_State *L)
 {
     struct alone *alone = lua_newuserdatauv(L, sizeof(*alone), 0);
@@ -58,6 +77,8 @@ static void open_loop(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, "jobq.alone");
     vm_of(L)->loop = &alone->loop;
     vm_of(L)->pulse = &alone->pulse;
+    vm_of(L)->program = find_program();
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that leaves is an error of that write alone */
 }
 
 static void on_over(struct task *t, enum task_result result, const char *error)

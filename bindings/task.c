@@ -206,10 +206,9 @@ static int on_woken(lua_State *L, int status, lua_KContext context)
     if (why != NULL) {
         t->stop_reason = NULL; /* delivered: what the handler does to clean up may wait again */
         t->stopped = true;
-        trace_push_place(L);
+        lua_pushcfunction(L, bind_raise);
         lua_pushstring(L, why);
-        lua_concat(L, 2);
-        return lua_error(L);
+        lua_call(L, 1, 0);
     }
     return t->nresults;
 }

@@ -125,6 +125,15 @@ int bind_explain(lua_State *L)
     return 1;
 }
 
+int bind_raise(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    trace_push_place(L);
+    lua_pushvalue(L, 1);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
 int bind_traceback(lua_State *L)
 {
     struct vm *vm = vm_of(L);

@@ -32,6 +32,9 @@ void trace_push_function_name(lua_State *L);
 /* any error value -> text without a traceback; never runs the value's __tostring unprotected. */
 int bind_explain(lua_State *L);
 
+/* message: raises it as an error of the handler's line that has called us. */
+int bind_raise(lua_State *L);
+
 /* any error value -> text and traceback: a message handler for xpcall. */
 int bind_traceback(lua_State *L);
 

@@ -36,10 +36,11 @@ static int on_panic(lua_State *L);
 bool vm_open(struct vm *vm, uv_loop_t *loop, struct pulse *pulse)
 {
     *vm = (struct vm){.loop = loop, .pulse = pulse, .thread = pthread_self()};
+    vm->program = mem_strdup("/proc/self/exe");
     memory_init(&vm->memory, on_refused);
     vm->L = lua_newstate(memory_allocate, &vm->memory);
     if (vm->L == NULL) {
-        memory_fini(&vm->memory);
+        release(vm);
         return false;
     }
     *(struct vm **)lua_getextraspace(vm->L) = vm;
@@ -115,6 +116,7 @@ static void release(struct vm *vm)
     memory_fini(&vm->memory);
     buffer_fini(&vm->scratch);
     buffer_fini(&vm->result);
+    free(vm->program);
     free(vm->coroutines);
     free(vm->spare);
 }

@@ -35,6 +35,8 @@ struct vm {
     lua_State *innermost; /* the coroutine that executes right now; valid while running */
     char refused_at[VM_PLACE_BYTES]; /* "file:line: " where memory was last refused in this turn */
 
+    char *program; /* owned; the path of jobq-run, which guards subprocesses */
+
     void *owner;
     void (*read_mail)(struct vm *vm); /* takes in the supervisor's frames; calls task_stop() */
     void (*before_resume)(struct vm *vm, uint64_t now_us);

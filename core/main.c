@@ -1,5 +1,6 @@
 /*
- * main.c - the door of jobq-run: a supervisor, or with --executor one of its executors.
+ * main.c - the door of jobq-run: a supervisor, or with --executor one of its executors, or with
+ * --guard what stands between an executor and a program that a handler runs.
  *
  * The only file that sees both core and bindings: a supervisor never runs Lua.
  */
@@ -13,6 +14,7 @@
 #include "core/db/embedded.h"
 
 #include "bindings/executor.h"
+#include "bindings/guard.h"
 
 static int run_embedded(const struct config *config)
 {
@@ -42,6 +44,9 @@ int main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "--executor") == 0) {
         return executor_main();
+    }
+    if (argc > 1 && strcmp(argv[1], "--guard") == 0) {
+        return guard_main(argc, argv);
     }
     if (config_load(&config, argc, argv, &status) == 0) {
         log_configure(config.log_level, config.log_format);

@@ -8,6 +8,7 @@ error("meta files are read by editors, never loaded")
 ---@field fs jobq.fs
 ---@field http jobq.http
 ---@field json jobq.json
+---@field process jobq.process
 ---@field smtp jobq.smtp
 ---@field sql jobq.sql
 local jobq = {}

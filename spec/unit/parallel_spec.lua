@@ -251,12 +251,12 @@ describe("misuse of jobq.parallel", function()
   end
 
   it("raises", function()
-    refused("jobq.parallel: expected an array of functions, got function", print)
-    refused("jobq.parallel: [2]: expected a function, got number", { print, 7 })
+    refused("jobq.parallel: expected an array of functions, got a function", print)
+    refused("jobq.parallel: [2]: expected a function, got 7", { print, 7 })
     refused("jobq.parallel: expected an array of functions, got the key 'a'", { a = print })
-    refused("jobq.parallel: options: expected a table, got number", { print }, 3)
+    refused("jobq.parallel: options: expected a table, got 3", { print }, 3)
     refused("jobq.parallel: unknown option 'limt'\nhint: did you mean 'limit'?", {}, { limt = 3 })
-    refused("jobq.parallel: limit: '0' is not a positive integer", {}, { limit = 0 })
+    refused("jobq.parallel: limit: expected a positive integer, got 0", {}, { limit = 0 })
   end)
 
   it("raises outside of a run, and in a coroutine of the run", function()

@@ -1,20 +1,10 @@
 --- One handler as its file declares it, checked and completed.
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
+local parse_bytes = require("jobq.options").parse_bytes
 local schema = require "jobq.schema"
 
 local M = {}
-
-local UNITS = { K = 1 << 10, M = 1 << 20, G = 1 << 30 }
-
---- 64 * 1024 * 1024, or "64M"
-local function parse_bytes(value)
-  if math.type(value) == "integer" then
-    return value
-  end
-  local number, unit = tostring(value):match("^(%d+)([KMG]?)$")
-  return number and tonumber(number) * (UNITS[unit] or 1)
-end
 
 local function is_seconds(value)
   return type(value) == "number" and value > 0 and value < math.huge

@@ -22,6 +22,7 @@ return strict.close("jobq", {
   http = require "jobq.http",
   json = require "jobq.json",
   parallel = require "jobq.parallel",
+  process = require "jobq.process",
   retry = verdict.retry,
   sleep = core.task.sleep,
   smtp = require "jobq.smtp",

@@ -1,30 +1,22 @@
 --- jobq.parallel: several functions of one job at a time.
 local core = require "jobq.core"
-local nearest = require "jobq.nearest"
+local checked = require "jobq.options"
 
-local OPTIONS = { "limit" }
+local OPTIONS = { limit = "count" }
 
 local function check(fns, options)
   if type(fns) ~= "table" then
-    return ("expected an array of functions, got %s"):format(type(fns))
+    checked.misuse("jobq.parallel: expected an array of functions, got %s", checked.show(fns))
   end
   for key, fn in pairs(fns) do
     if math.type(key) ~= "integer" or key < 1 or key > #fns then
-      return ("expected an array of functions, got the key '%s'"):format(tostring(key))
+      local text = "jobq.parallel: expected an array of functions, got the key %s"
+      checked.misuse(text, checked.show(key))
     elseif type(fn) ~= "function" then
-      return ("[%d]: expected a function, got %s"):format(key, type(fn))
+      checked.misuse("jobq.parallel: [%d]: expected a function, got %s", key, checked.show(fn))
     end
   end
-  if options ~= nil and type(options) ~= "table" then
-    return ("options: expected a table, got %s"):format(type(options))
-  end
-  for name, value in pairs(options or {}) do
-    if name ~= "limit" then
-      return ("unknown option '%s'%s"):format(tostring(name), nearest.hint(name, OPTIONS))
-    elseif math.type(value) ~= "integer" or value < 1 then
-      return ("limit: '%s' is not a positive integer"):format(tostring(value))
-    end
-  end
+  return checked.check("jobq.parallel", options, OPTIONS)
 end
 
 --- Texts say where it happened; other values are the caller's own, and stay what they are.
@@ -52,17 +44,14 @@ end
 --- The values of the functions, in their order. What one raises is raised; what one answers with
 --- nil, message, code is the answer. In both cases the others are cancelled and waited for.
 return function(fns, options)
-  local problem = check(fns, options)
-  if problem then
-    error("jobq.parallel: " .. problem, 2)
-  end
+  options = check(fns, options)
   local results, failure = { n = #fns }, nil
   local function body(i)
     local ok, why = conclude(results, i, xpcall(call, explain, fns[i]))
     failure = failure or why
     return ok
   end
-  local message = core.task.parallel(body, #fns, options and options.limit or math.max(#fns, 1))
+  local message = core.task.parallel(body, #fns, options.limit or math.max(#fns, 1))
   if failure and failure.raised then
     error(failure.value, 0)
   elseif failure then
