@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 
 #include "bindings/compress.h"
+#include "bindings/crypto.h"
 #include "bindings/embedded_lua.h"
 #include "bindings/fs.h"
 #include "bindings/http.h"
@@ -81,6 +82,32 @@ static const luaL_Reg http_functions[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg crypto_functions[] = {
+    {"agree", bind_crypto_agree},
+    {"decode", bind_crypto_decode},
+    {"encode", bind_crypto_encode},
+    {"equal", bind_crypto_equal},
+    {"generate", bind_crypto_generate},
+    {"hash", bind_crypto_hash},
+    {"hash_file", bind_crypto_hash_file},
+    {"hasher", bind_crypto_hasher},
+    {"hkdf", bind_crypto_hkdf},
+    {"hmac", bind_crypto_hmac},
+    {"key_pem", bind_crypto_key_pem},
+    {"key_public", bind_crypto_key_public},
+    {"key_raw", bind_crypto_key_raw},
+    {"key_type", bind_crypto_key_type},
+    {"load_pem", bind_crypto_load_pem},
+    {"load_raw", bind_crypto_load_raw},
+    {"open", bind_crypto_open},
+    {"random", bind_crypto_random},
+    {"seal", bind_crypto_seal},
+    {"sign", bind_crypto_sign},
+    {"uuid", bind_crypto_uuid},
+    {"verify", bind_crypto_verify},
+    {NULL, NULL},
+};
+
 static const luaL_Reg process_functions[] = {
     {"result", bind_process_result},
     {"start", bind_process_start},
@@ -116,6 +143,7 @@ struct group {
 
 static const struct group groups[] = {
     {"compress", compress_functions},
+    {"crypto", crypto_functions},
     {"fs", fs_functions},
     {"http", http_functions},
     {"log", log_functions},

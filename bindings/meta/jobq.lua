@@ -5,6 +5,7 @@ error("meta files are read by editors, never loaded")
 --- calls them, not the process; they can only be called inside `run`.
 ---@class jobq
 ---@field compress jobq.compress
+---@field crypto jobq.crypto
 ---@field fs jobq.fs
 ---@field http jobq.http
 ---@field json jobq.json

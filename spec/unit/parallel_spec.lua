@@ -46,7 +46,8 @@ describe("jobq.parallel", function()
     local notes = {}
     run(function()
       parallel {
-        noted(notes, "a", function() sleep(0.02) end), noted(notes, "b", function() sleep(0.01) end),
+        noted(notes, "a", function() sleep(0.02) end),
+        noted(notes, "b", function() sleep(0.01) end),
       }
     end)
     assert.same({ "start a", "start b", "end b", "end a" }, notes)

@@ -17,7 +17,7 @@ local function run(argv, options, seconds)
   return core.task.run(function()
     local result, message, code, of_failure = jobq.process.run(argv, options)
     return result, message, code, of_failure
-  end, seconds)
+  end, seconds or process.SECONDS)
 end
 
 local function sh(script, options, seconds)
@@ -111,7 +111,8 @@ describe("jobq.process", function()
       uv.os_setenv("JOBQ_SECRET", "1")
       uv.os_setenv("PGPASSWORD", "1")
       uv.os_setenv("JOBQSPEC_KEPT", "kept")
-      local text = output({ "env" }, { env = { JOBQSPEC_NEW = "a=b c", HOME = false, JOBQ_X = "1" } })
+      local changes = { JOBQSPEC_NEW = "a=b c", HOME = false, JOBQ_X = "1" }
+      local text = output({ "env" }, { env = changes })
       uv.os_unsetenv "JOBQ_SECRET"
       uv.os_unsetenv "PGPASSWORD"
       uv.os_unsetenv "JOBQSPEC_KEPT"
@@ -228,11 +229,12 @@ describe("jobq.process", function()
     it("of its start", function()
       fails("ENOENT", "no-such-program: no such file or directory", { "no-such-program" })
       fails("EACCES", "/etc/passwd: permission denied", { "/etc/passwd" })
-      fails("ENOENT", "cwd '/no/where': no such file or directory", { "true" }, { cwd = "/no/where" })
+      fails("ENOENT", "cwd '/no/where': no such file or directory", { "true" },
+        { cwd = "/no/where" })
       fails("ENOENT", "stdin_file '/no/file': no such file or directory", { "true" },
         { stdin_file = "/no/file" })
-      fails("EISDIR", ("stdout_file '%s': illegal operation on a directory"):format(dir), { "true" },
-        { stdout_file = dir })
+      fails("EISDIR", ("stdout_file '%s': illegal operation on a directory"):format(dir),
+        { "true" }, { stdout_file = dir })
       fails("ENOENT", "stderr_file '/no/file': no such file or directory", { "true" },
         { stderr_file = "/no/file" })
     end)
@@ -274,8 +276,8 @@ describe("jobq.process", function()
     end)
 
     it("time on the processor, and tells how much was used", function()
-      local result = fails("SIGXCPU", "sh was ended by SIGXCPU", { "sh", "-c", "while :; do :; done" },
-        { cpu_seconds = 1, env = env() })
+      local result = fails("SIGXCPU", "sh was ended by SIGXCPU",
+        { "sh", "-c", "while :; do :; done" }, { cpu_seconds = 1, env = env() })
       assert.is_true(result.cpu_seconds >= 0.8 and result.cpu_seconds < 2)
     end)
 
@@ -319,8 +321,8 @@ describe("jobq.process", function()
     end)
 
     it("of a stopped run whose program takes its time", function()
-      local ok = pcall(sh, ("trap 'sleep 0.1; echo end >%s; exit' TERM; while :; do sleep 0.01; done")
-        :format(path "end"), { env = env() }, 0.2)
+      local script = "trap 'sleep 0.1; echo end >%s; exit' TERM; while :; do sleep 0.01; done"
+      local ok = pcall(sh, script:format(path "end"), { env = env() }, 0.2)
       assert.is_false(ok)
       assert.same({}, marked(mark))
       assert.equal("end\n", files.read(path "end"))
@@ -352,7 +354,8 @@ describe("jobq.process", function()
           local core = require "jobq.core"
           local jobq = require "jobq"
           core.task.run(function()
-            jobq.process.run({ "sh", "-c", "%s echo >%s; sleep 100" }, { env = { JOBQSPEC_MARK = "%s" } })
+            jobq.process.run({ "sh", "-c", "%s echo >%s; sleep 100" },
+              { env = { JOBQSPEC_MARK = "%s" } })
           end)]]):format(daemons, path "ready", dir),
         env = { LUA_PATH = package.path, LUA_CPATH = package.cpath },
       }

@@ -14,6 +14,7 @@ end
 return strict.close("jobq", {
   compress = module("compress", core.compress),
   config = settings.get,
+  crypto = require "jobq.crypto",
   discard = verdict.discard,
   done = verdict.done,
   enqueue = enqueue.enqueue,

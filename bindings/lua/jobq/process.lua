@@ -87,7 +87,7 @@ local function mode(options, name)
   return options[name .. "_file"] and "file" or options["on_" .. name] and "pieces" or "capture"
 end
 
---- A function that takes pieces of text and calls f for each line of them; it answers false when one
+--- A function that takes pieces of text and calls f for each line; it answers false when one of them
 --- has more than max bytes.
 local function by_lines(f, max)
   local rest = ""
@@ -129,8 +129,12 @@ local function last_line(text)
   return text and text:match("([^\n]+)\n*$")
 end
 
+local function name_of(signal)
+  return "SIG" .. (SIGNALS[signal] or signal)
+end
+
 local function explain_end(program, result)
-  local why = result.signal and ("was ended by SIG%s"):format(SIGNALS[result.signal] or result.signal)
+  local why = result.signal and "was ended by " .. name_of(result.signal)
     or ("exited with %d"):format(result.status)
   local line = last_line(result.stderr)
   return ("%s %s%s"):format(program, why, line and ": " .. line or "")
@@ -144,7 +148,7 @@ local function judge(program, result, options, max)
   elseif result.timed_out then
     return ("%s was stopped after %g s"):format(program, options.timeout), "timeout"
   elseif options.check ~= false and result.signal then
-    return explain_end(program, result), "SIG" .. (SIGNALS[result.signal] or result.signal)
+    return explain_end(program, result), name_of(result.signal)
   elseif options.check ~= false and result.status ~= 0 then
     return explain_end(program, result), "exit_" .. result.status
   end
