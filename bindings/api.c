@@ -20,6 +20,7 @@
 #include "bindings/runs.h"
 #include "bindings/sleep.h"
 #include "bindings/smtp.h"
+#include "bindings/socket.h"
 #include "bindings/source.h"
 #include "bindings/sql.h"
 #include "bindings/trace.h"
@@ -116,6 +117,16 @@ static const luaL_Reg process_functions[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg socket_functions[] = {
+    {"close", bind_socket_close},
+    {"connect", bind_socket_connect},
+    {"fill", bind_socket_fill},
+    {"shutdown", bind_socket_shutdown},
+    {"take", bind_socket_take},
+    {"write", bind_socket_write},
+    {NULL, NULL},
+};
+
 static const luaL_Reg smtp_functions[] = {
     {"deliver", bind_smtp_deliver},
     {"encode_body", bind_mail_encode_body},
@@ -150,6 +161,7 @@ static const struct group groups[] = {
     {"process", process_functions},
     {"run", run_functions},
     {"smtp", smtp_functions},
+    {"socket", socket_functions},
     {"source", source_functions},
     {"sql", sql_functions},
     {"task", task_functions},

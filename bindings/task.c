@@ -37,6 +37,7 @@ void task_init(struct task *t, struct vm *vm, int64_t limit)
     t->state = TASK_READY;
     t->vm = vm;
     t->parent = NULL;
+    LIST_INIT(&t->holds);
     t->number = vm_take_coroutine(vm, limit);
     t->account = t->number;
     t->co = vm->coroutines[t->number];
@@ -134,14 +135,27 @@ struct task *task_check(lua_State *L)
     return t;
 }
 
-struct task *task_running_root(const struct vm *vm)
+static struct task *root_of(struct task *t)
 {
-    struct task *t = vm->running;
-
-    while (t != NULL && t->parent != NULL) {
+    while (t->parent != NULL) {
         t = t->parent;
     }
     return t;
+}
+
+struct task *task_running_root(const struct vm *vm)
+{
+    return vm->running == NULL ? NULL : root_of(vm->running);
+}
+
+void task_hold(struct task *t, struct hold *h)
+{
+    LIST_INSERT_HEAD(&root_of(t)->holds, h, link);
+}
+
+void task_let_go(struct hold *h)
+{
+    LIST_REMOVE(h, link);
 }
 
 bool task_is_own_code(const lua_Debug *ar)
@@ -290,6 +304,10 @@ static void finish(struct task *t, enum task_result result, const char *error)
     }
     if (lua_gethook(co) != NULL) {
         lua_sethook(co, NULL, 0, 0);
+    }
+    while (!LIST_EMPTY(&t->holds)) {
+        struct hold *h = LIST_FIRST(&t->holds);
+        h->release(h);
     }
     t->state = TASK_DONE;
     t->done(t, result, error);

@@ -15,6 +15,7 @@
 #define BINDINGS_TASK_H
 
 #include <stdbool.h>
+#include <sys/queue.h>
 
 #include <lua.h>
 
@@ -46,6 +47,12 @@ struct wait {
     void (*stop)(struct wait *w, const char *why); /* makes it wake the task soon, perhaps inside */
 };
 
+/* What a run may not leave open, whether Lua has collected it or not. Embed it. */
+struct hold {
+    void (*release)(struct hold *h); /* the run is over; must call task_let_go() */
+    LIST_ENTRY(hold) link;
+};
+
 struct task {
     enum task_state state;
     struct vm *vm;           /* borrowed */
@@ -60,6 +67,7 @@ struct task {
     const char *stop_reason; /* borrowed; set while a stop is asked for and not yet delivered */
     bool stopped;            /* a stop was delivered: whatever comes now is its result */
     task_done_fn done;
+    LIST_HEAD(, hold) holds; /* of a run; its children's are here too */
 };
 
 /* Lends t a coroutine, t->co, that may hold limit bytes. Push a function and its arguments... */
@@ -88,6 +96,10 @@ void task_wake(struct wait *w, int nresults);
 
 /* The task whose handler is calling. Raises anywhere else, and where the handler cannot yield. */
 struct task *task_check(lua_State *L);
+
+/* h is released when t's run ends, unless it was let go before. */
+void task_hold(struct task *t, struct hold *h);
+void task_let_go(struct hold *h);
 
 /* The run that computes right now, whichever of its tasks does it; NULL if none. */
 struct task *task_running_root(const struct vm *vm);

@@ -11,6 +11,7 @@ error("meta files are read by editors, never loaded")
 ---@field json jobq.json
 ---@field process jobq.process
 ---@field smtp jobq.smtp
+---@field socket jobq.socket
 ---@field sql jobq.sql
 local jobq = {}
 

@@ -4,7 +4,9 @@ local uv = require "luv"
 
 local files = require "support.files"
 
-local MODULES = { "jobq", "compress", "crypto", "fs", "http", "json", "process", "smtp", "sql" }
+local MODULES = {
+  "jobq", "compress", "crypto", "fs", "http", "json", "process", "smtp", "socket", "sql",
+}
 
 --- What a meta file declares for its module: name -> { kind, is_async, params, text }.
 local function declared(module)

@@ -28,5 +28,6 @@ return strict.close("jobq", {
   sleep = core.task.sleep,
   smtp = require "jobq.smtp",
   snooze = verdict.snooze,
+  socket = require "jobq.socket",
   sql = require "jobq.sql",
 })

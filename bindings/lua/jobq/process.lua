@@ -87,8 +87,8 @@ local function mode(options, name)
   return options[name .. "_file"] and "file" or options["on_" .. name] and "pieces" or "capture"
 end
 
---- A function that takes pieces of text and calls f for each line; it answers false when one of them
---- has more than max bytes.
+--- A function that takes pieces of text and calls f for each line of them; it answers false when
+--- one has more than max bytes.
 local function by_lines(f, max)
   local rest = ""
   return function(piece, is_last)
