@@ -222,13 +222,8 @@ int bind_socket_shutdown(lua_State *L)
     return error != 0 ? push_errno(L, NULL, error) : socket_wait(s, &s->writer, task, timeout_s);
 }
 
-/* Whoever still waits in another part of the run gets an answer. */
 int bind_socket_close(lua_State *L)
 {
-    struct socket *s = socket_check(L, 1);
-    bool is_waited_for = s->reader != NULL || s->writer != NULL;
-
-    luaL_argcheck(L, !is_waited_for, 1, "another function waits for it");
-    socket_close(s);
+    socket_close(socket_check(L, 1));
     return 0;
 }

@@ -47,6 +47,21 @@ void socket_drop_conn(struct socket *s)
     }
 }
 
+static void on_told(uv_timer_t *timer)
+{
+    struct call *c = timer->data;
+
+    call_end(c, socket_push_closed(c->wait.task->co));
+}
+
+/* From the loop: a task may be the one that closes. */
+static void tell_closed(struct call *c)
+{
+    if (c != NULL) {
+        (void)uv_timer_start(&c->timer, on_told, 0, 0);
+    }
+}
+
 void socket_close(struct socket *s)
 {
     if (s->is_closed) {
@@ -64,6 +79,8 @@ void socket_close(struct socket *s)
         s->outgoing->socket = NULL;
         s->outgoing = NULL;
     }
+    tell_closed(s->reader);
+    tell_closed(s->writer);
     uv_freeaddrinfo(s->addresses);
     s->addresses = s->next = NULL;
     buffer_fini(&s->in);
@@ -129,7 +146,7 @@ static void on_reader_cancel(struct wait *w)
 
     *c->place = NULL;
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
-    if (c->socket->conn != NULL) {
+    if (c->socket->conn != NULL) { /* else it is closed, and c was to hear of it */
         (void)uv_read_stop(&c->socket->conn->stream);
     }
 }

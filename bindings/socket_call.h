@@ -88,8 +88,13 @@ struct socket *socket_check(lua_State *L, int arg);
 /* The first argument: seconds. */
 double socket_check_timeout(lua_State *L);
 
-/* Closes it. What is on its way forgets it; whoever waits must be told. No-op when closed. */
+/*
+ * Closes it. What is on its way forgets it; a call that still waits is told in the next turn of the
+ * loop, unless it ends before. No-op when closed.
+ */
 void socket_close(struct socket *s);
+
+/* Closes the connection alone: another address is to be tried. */
 void socket_drop_conn(struct socket *s);
 
 /* Suspends the handler in a call, which place belongs to; returns what the binding must return. */

@@ -1,8 +1,6 @@
 /* subprocess.c - spawn the guard, pump bytes, count what is still open. */
 #include "bindings/subprocess.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -126,7 +124,6 @@ static void init_handles(struct subprocess *s, uv_loop_t *loop)
         handles[i]->data = s;
     }
     s->handles = (int)LENGTH_OF(handles);
-    s->out.process = s->err.process = s;
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)

@@ -32,7 +32,6 @@ struct output {
     struct buffer data; /* what came in and was not taken */
 
     /* private */
-    struct subprocess *process;
     uv_pipe_t pipe;
     bool is_paused;
     bool is_ended;

@@ -128,9 +128,8 @@ describe("jobq.socket", function()
     assert.matches("^EAI_", code)
   end)
 
-  it("tries all addresses of a name", function()
+  it("takes names", function()
     run(function()
-      -- ::1 comes first
       local s <close> = assert(socket.connect { host = "localhost", port = port })
       assert(s:write "echo\nhi\n")
       assert.equal("hi", s:read "line")
@@ -203,6 +202,31 @@ describe("jobq.socket", function()
       })
       assert.is_false(ok)
       assert.matches("another function reads from it", why)
+    end)
+  end)
+
+  it("tells who waits when another part of the run closes it", function()
+    local closed = name() .. ": the socket is closed"
+    with("silent", function(s)
+      jobq.parallel {
+        function() refused(closed, "closed", s:read "line") end,
+        function() jobq.sleep(0.01) s:close() end,
+      }
+    end)
+    with("deaf 30", function(s)
+      assert.equal("ready", s:read "line")
+      jobq.parallel {
+        function() refused(closed, "closed", s:read "line") end,
+        function() refused(closed, "closed", s:write(MUCH)) end,
+        function() jobq.sleep(0.05) s:close() end,
+      }
+    end)
+    with("deaf 30", function(s)
+      assert.equal("ready", s:read "line")
+      jobq.parallel {
+        function() refused(closed, "closed", s:read "line") end,
+        function() assert.is_nil(s:write(MUCH, { timeout = 0.05 })) end,
+      }
     end)
   end)
 
