@@ -27,6 +27,7 @@
 
 static const luaL_Reg task_functions[] = {
     {"explain", bind_explain},
+    {"memory_error", bind_memory_error},
     {"parallel", bind_parallel},
     {"raise", bind_raise},
     {"sleep", bind_sleep},

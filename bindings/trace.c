@@ -125,6 +125,16 @@ int bind_explain(lua_State *L)
     return 1;
 }
 
+int bind_memory_error(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+
+    buffer_clear(&vm->scratch);
+    trace_add_memory_error(&vm->scratch, vm, vm->running->account);
+    lua_pushlstring(L, vm->scratch.data, vm->scratch.size);
+    return 1;
+}
+
 int bind_raise(lua_State *L)
 {
     luaL_checkstring(L, 1);

@@ -32,6 +32,9 @@ void trace_push_function_name(lua_State *L);
 /* any error value -> text without a traceback; never runs the value's __tostring unprotected. */
 int bind_explain(lua_State *L);
 
+/* -> what trace_add_memory_error says of the run that calls, as long as it has not waited since. */
+int bind_memory_error(lua_State *L);
+
 /* message: raises it as an error of the handler's line that has called us. */
 int bind_raise(lua_State *L);
 

@@ -95,7 +95,8 @@ static void charges_the_run(void **state)
     assert_verdict(&m, VERDICT_FAILED);
     assert_is(m.error,
               "handlers/t.lua:3: this run is at its memory limit of 64 MiB\n"
-              "hint: read in pages, or raise the kind's memory option");
+              "hint: read in pages, or raise the kind's memory option\n"
+              "stack traceback:\n\thandlers/t.lua:7: in run");
     m = rig_do(&rig, "t.fits", "{}");
     assert_verdict(&m, VERDICT_DONE);
     m = rig_do(&rig, "t.again", "{}");

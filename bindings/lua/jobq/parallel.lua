@@ -33,6 +33,9 @@ end
 --- What one function has done: true, or false and why all of it failed.
 local function conclude(results, i, ok, value, message, code)
   if not ok then
+    if value == "not enough memory" then
+      value = core.task.memory_error() -- its place is known only now
+    end
     return false, { raised = true, value = value }
   elseif not value and message ~= nil then
     return false, { value = value, message = message, code = code }
