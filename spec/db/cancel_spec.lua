@@ -161,13 +161,13 @@ describe("retrying by hand", function()
     assert.is_nil(db:value("select max_attempts from jobq.ready where id = $1", id))
   end)
 
-  it("is for failed and cancelled jobs only", function()
+  it("is for jobs that ended", function()
     local pending = db:enqueue { "a", delay = "1 h" }
     db:enqueue { "a" }
     local job = w:claim_one()
     assert.is_false(retry(job.id))
     w:finish(job, "completed")
-    assert.is_false(retry(job.id))
+    assert.is_true(retry(job.id))
     assert.is_false(retry(pending))
     assert.is_false(retry(12345))
     local cancelled = db:enqueue { "a" }

@@ -41,6 +41,7 @@ describe("roles", function()
   local LOOK = {
     "select * from jobq.job", "select * from jobq.worker_status", "select * from jobq.log",
     "select * from jobq.stats()", "select * from jobq.attempts(1)", "select * from jobq.find(1)",
+    "select * from jobq.kind_status", "select * from jobq.why(1)",
   }
   local TABLES = {
     "select * from jobq.ready", "insert into jobq.ready (lane_id, kind_id) values (1, 1)",
@@ -54,17 +55,21 @@ describe("roles", function()
     "select * from jobq.declare_kinds(1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '')",
     "select jobq.sort_lanes()", "select jobq.make_days()", "select jobq.grant_roles()",
     "select jobq.drop_days('jobq.attempt', now())", "select jobq.wake(1)",
+    "select jobq.requeue(1, '0', 1)", "select * from jobq.why_nobody('a', 'b')",
   }
   local CHANGE = {
     "select jobq.cancel(999)", "select jobq.retry(999)", "select jobq.cleanup()",
     "select jobq.forget()", "select * from jobq.delete_finished(now())",
     "select * from jobq.recover()", "select jobq.reload()",
+    "select * from jobq.cancel_many('{}')", "select jobq.retry_many('{}')",
+    "select jobq.stop_worker(1)", "select jobq.edit(999)",
   }
   local ENQUEUE = {
     "select jobq.enqueue('b', unique_key => 'k', tags => array['t'])",
     "select jobq.enqueue_many('new', array['{}']::jsonb[], queue => 'new')",
   }
-  local STATE = { "select * from jobq.schema_state()", "select max(number) from jobq.migration" }
+  local STATE = { "select * from jobq.schema_state()", "select max(number) from jobq.migration",
+    "select jobq.schema_of('a')" }
 
   it("let a producer enqueue, and nothing else", function()
     allows("jobq_producer", ENQUEUE)

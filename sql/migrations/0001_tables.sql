@@ -193,7 +193,8 @@ create table jobq.worker (
   queues      text[],                                  -- null: all
   kinds       int[] not null default '{}',
   generation  text,
-  load_error  text                                     -- why its handlers folder as it is now does not load
+  load_error  text,                                    -- why its handlers folder as it is now does not load
+  loaded_at   timestamptz not null default now()       -- when it last tried to load that folder
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 -- Kept while the job lives (until is null) or for a period, whatever becomes of the job.
@@ -215,7 +216,8 @@ create table jobq.sleeper (
 -- Wishes that running jobs be cancelled. Read by claim, settle, recovery and heartbeat; nearly always empty.
 create table jobq.cancel_request (
   job_id       bigint primary key,
-  requested_at timestamptz not null default now()
+  requested_at timestamptz not null default now(),
+  reason       text                                    -- becomes the error of the cancelled job
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 -- What the schema says of itself ---------------------------------------------------------------------

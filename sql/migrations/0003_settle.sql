@@ -82,7 +82,11 @@ begin
       priority, attempt, max_attempts, args, meta, error, result)
     select (job).id, (job).created_at, (job).run_at, f.started_at, now(), (job).lane_id, (job).kind_id, worker,
       f.outcome::jobq.ending, (job).priority, ((job).attempt + f.counted)::smallint, (job).max_attempts, (job).args,
-      (job).meta - 'suspect', f.error, f.result
+      (job).meta - 'suspect',
+      case when f.asked and f.outcome = 'cancelled'
+        then coalesce((select c.reason from jobq.cancel_request c where c.job_id = (f.job).id), f.error)
+        else f.error end,
+      f.result
     from fresh f
     where f.outcome not in ('retry', 'snooze', 'return', 'suspect', 'crash')
   ),

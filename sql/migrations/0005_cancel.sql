@@ -6,7 +6,7 @@
 -- with each heartbeat), settle (retry, snooze and return become cancelled), claim (flags it), recovery (through settle).
 -- Each statement here has its own snapshot, so a job that a claim takes under our hands is found by the next step; one
 -- that comes back to ready while the wish is written is found by a second look, else flagged by its next claim.
-create function jobq.cancel(id bigint) returns text
+create function jobq.cancel(id bigint, reason text default null) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   answer text;
@@ -23,9 +23,9 @@ begin
       delete from jobq.cancel_request c using gone g where c.job_id = g.id
     )
     insert into jobq.finished (id, created_at, run_at, started_at, finished_at, lane_id, kind_id, status, priority,
-      attempt, max_attempts, args, meta)
+      attempt, max_attempts, args, meta, error)
     select g.id, g.created_at, g.run_at, now(), now(), g.lane_id, g.kind_id, 'cancelled', g.priority, g.attempt,
-      g.max_attempts, g.args, g.meta
+      g.max_attempts, g.args, g.meta, left(cancel.reason, 1000)
     from gone g
     returning status::text into answer;
     if found then
@@ -41,9 +41,19 @@ begin
     if cancel.id is null or cancel.id < 1 or cancel.id > (select last_value from jobq.ready_id_seq) then
       return null;                                     -- never existed
     end if;
-    insert into jobq.cancel_request (job_id) values (cancel.id) on conflict do nothing;
+    insert into jobq.cancel_request (job_id, reason) values (cancel.id, left(cancel.reason, 1000)) on conflict do nothing;
   end loop;
   perform pg_notify('jobq_control', 'cancel ' || cancel.id);
   return 'processing';
 end $$;
-comment on function jobq.cancel is 'Cancels a job; returns its status now: cancelled, processing (asked to stop), completed or failed (too late), null (unknown).';
+comment on function jobq.cancel is 'Cancels a job, its error then being the reason; returns its status now: cancelled, processing (asked to stop), completed or failed (too late), null (unknown).';
+
+create function jobq.cancel_many(ids bigint[], reason text default null) returns table (id bigint, status text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  foreach id in array coalesce(ids, '{}') loop
+    status := jobq.cancel(id, reason);
+    return next;
+  end loop;
+end $$;
+comment on function jobq.cancel_many is 'Cancels jobs; what became of each, as jobq.cancel answers it. Best a thousand at a time.';

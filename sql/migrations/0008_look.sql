@@ -84,7 +84,7 @@ comment on function jobq.attempts is 'What became of each run of a job that coun
 create view jobq.worker_status as
 select w.id, w.name, w.host, w.pid, w.version, w.state, w.started_at, w.seen_at, now() - w.seen_at as silent_for,
   w.running, w.concurrency, w.processed, w.succeeded, w.failed, w.rss_kb, w.queues,
-  array(select k.name from jobq.kind k where k.id = any (w.kinds) order by 1) as kinds, w.generation, w.load_error,
+  array(select k.name from jobq.kind k where k.id = any (w.kinds) order by 1) as kinds, w.generation, w.load_error, w.loaded_at,
   (select coalesce(sum(l.n - cardinality(l.done)), 0)::bigint from jobq.lease l where l.worker_id = w.id) as claimed
 from jobq.worker w;
 comment on view jobq.worker_status is 'Every worker that is remembered, with its counters as of its last heartbeat.';
@@ -93,3 +93,188 @@ create view jobq.log as
 select job_id, at, attempt, (array['debug', 'info', 'warn', 'error'])[level + 1] as level, message, fields
 from jobq.job_log;
 comment on view jobq.log is 'What jobs wrote to their logs.';
+
+create view jobq.kind_status as
+select k.name, q.name as queue, k.summary, k.priority, k.max_attempts, k.timeout_s, k.schema, k.source, k.declared_at,
+  (select count(*) from jobq.worker w
+   where w.state = 'running' and k.id = any (w.kinds) and (w.queues is null or q.name = any (w.queues))) as workers,
+  (select count(*) from jobq.ready r where r.kind_id = k.id) as pending
+from jobq.kind k
+join jobq.queue q on q.id = k.queue_id;
+comment on view jobq.kind_status is 'Every kind that a worker declared or a job has, and how many living workers run it. pending is counted: it reads all that waits.';
+
+create function jobq.schema_of(kind text) returns json
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select k.schema from jobq.kind k where k.name = $1
+$$;
+comment on function jobq.schema_of is 'The JSON Schema of a kind''s arguments as its handler declares it; null if there is none.';
+
+-- Why a job does not run ---------------------------------------------------------------------------
+
+create function jobq.span(length interval) returns text
+language sql immutable as $$
+  select case
+    when s < 1 then round(s * 1000) || ' ms'
+    when s < 60 then floor(s) || 's'
+    when s < 3600 then floor(s / 60) || 'm'
+    when s < 86400 then floor(s / 3600) || 'h'
+    else floor(s / 86400) || 'd' end
+  from (select greatest(extract(epoch from $1), 0)) t (s)
+$$;
+comment on function jobq.span is 'A duration as people say it: 40 ms, 12s, 3m, 2h, 5d.';
+
+-- Whether somebody is there to run a waiting job: no row if so.
+create function jobq.why_nobody(kind text, queue text) returns table (code text, words text, hint text)
+language plpgsql stable as $$
+#variable_conflict use_variable
+declare
+  alive int;
+  of_queue int;
+  of_kind int;
+  of_both int;
+  broken record;
+begin
+  select count(*), count(*) filter (where s.serves), count(*) filter (where s.knows),
+      count(*) filter (where s.serves and s.knows)
+    into alive, of_queue, of_kind, of_both
+  from (
+    select w.queues is null or queue = any (w.queues) as serves, kind = any (w.kinds) as knows
+    from jobq.worker_status w where w.state = 'running') s;
+  if of_both > 0 then
+    return;
+  elsif alive = 0 then
+    return query select 'no_worker', 'no worker is alive', 'start one: jobq-run handlers/';
+  elsif of_queue = 0 then
+    return query select 'no_worker_of_queue', format('no living worker serves queue %s', jobq.shown(queue)),
+      'jobq workers shows the queues that each serves';
+  elsif of_kind > 0 then
+    return query select 'no_worker_of_both',
+      format('the workers that know kind %s do not serve queue %s', jobq.shown(kind), jobq.shown(queue)),
+      'jobq workers shows the queues that each serves';
+  else
+    select w.name, w.load_error into broken from jobq.worker w
+      where w.state = 'running' and w.load_error is not null order by w.seen_at desc limit 1;
+    return query select 'no_worker_of_kind', format('no living worker knows kind %s', jobq.shown(kind)),
+      coalesce(format('worker %s could not load its handlers: %s', broken.name, split_part(broken.load_error, E'\n', 1)),
+        'jobq kinds lists those that are known');
+  end if;
+end $$;
+comment on function jobq.why_nobody is 'Why no living worker could run a job of that kind and queue; no row if one could.';
+
+-- What a due job waits for although somebody could run it.
+create function jobq.why_waiting(job jobq.job) returns table (code text, words text)
+language plpgsql stable as $$
+#variable_conflict use_variable
+declare
+  most constant int := 10000;                          -- jobs ahead that are counted
+  able record;
+  ahead bigint;
+begin
+  select count(*) as n, count(*) filter (where w.running >= w.concurrency) as busy,
+      count(*) filter (where w.silent_for > '75 s') as silent, sum(w.running) as running, min(w.silent_for) as silence
+    into able
+  from jobq.worker_status w
+  where w.state = 'running' and job.kind = any (w.kinds) and (w.queues is null or job.queue = any (w.queues));
+  if able.silent = able.n then
+    return query select 'silent', format('the workers that could run it (%s) have been silent for %s', able.n,
+      jobq.span(able.silence));
+  elsif able.busy = able.n then
+    return query select 'busy', format('all workers that could run it (%s) are busy, with %s jobs', able.n, able.running);
+  end if;
+  if job.meta ? 'suspect' then
+    return query select 'suspect', 'its worker died while it may have been running: it waits to run alone';
+  end if;
+  select count(*) into ahead from (
+    select from jobq.ready me
+    join jobq.ready r on r.lane_id = me.lane_id and (r.priority, r.run_at, r.id) < (me.priority, me.run_at, me.id)
+    where me.id = job.id and r.run_at <= now()
+    limit most + 1) t;
+  if ahead > 0 then
+    return query select 'line', format('%s due jobs of queue %s come before it',
+      case when ahead > most then 'more than ' || most else ahead::text end, jobq.shown(job.queue));
+  end if;
+end $$;
+comment on function jobq.why_waiting is 'What a due job waits for although a living worker could run it.';
+
+create function jobq.why_not_yet(job jobq.job) returns table (code text, words text)
+language plpgsql stable as $$
+#variable_conflict use_variable
+declare
+  last record;
+  ahead text := jobq.span(job.run_at - now());
+  snoozed boolean := coalesce(job.meta ? 'snoozes', false);
+begin
+  if job.run_at <= now() then
+    return;
+  end if;
+  select a.error, a.outcome, a.attempt into last
+    from jobq.attempt a where a.job_id = job.id order by a.finished_at desc limit 1;
+  return query select
+    case when snoozed then 'snoozed' when last.outcome in ('retry', 'crash') then 'retrying' else 'scheduled' end,
+    case when snoozed then format('it put itself off, and runs again in %s', ahead)
+      when last.outcome in ('retry', 'crash') then
+        format('attempt %s of %s failed, the next is in %s: %s', last.attempt, job.max_attempts, ahead,
+          split_part(last.error, E'\n', 1))
+      else format('it is scheduled for %s UTC, in %s', to_char(job.run_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+        ahead) end;
+end $$;
+comment on function jobq.why_not_yet is 'Why a job is not due yet; no row if it is.';
+
+-- Where a job that does not wait is.
+create function jobq.why_elsewhere(job jobq.job) returns table (code text, words text, hint text)
+language plpgsql stable as $$
+#variable_conflict use_variable
+declare
+  w record;
+  holder bigint;
+begin
+  if job.status = 'processing' then
+    select s.name, s.silent_for into w from jobq.worker_status s where s.id = job.worker_id;
+    return query select 'processing', format('it has been running on worker %s for %s, attempt %s of %s',
+      coalesce(w.name, '?'), jobq.span(now() - job.started_at), job.attempt, job.max_attempts), null;
+    if w.silent_for > '75 s' then
+      return query select 'silent', format('that worker has been silent for %s', jobq.span(w.silent_for)),
+        'jobs of a worker that is silent for 5m go back by themselves; jobq workers cleanup is quicker';
+    end if;
+    if exists (select from jobq.cancel_request c where c.job_id = job.id) then
+      return query select 'asked_to_stop', 'it was asked to stop', null;
+    end if;
+    return;
+  end if;
+  return query select job.status, format('it %s %s ago%s', case job.status when 'cancelled' then 'was ' else '' end
+    || job.status, jobq.span(now() - job.finished_at), coalesce(': ' || split_part(job.error, E'\n', 1), '')),
+    case when job.status <> 'completed' then format('jobq retry %s runs it again', job.id) end;
+  select u.job_id into holder from jobq.unique_key u join jobq.kind k on k.id = u.kind_id
+    where k.name = job.kind and u.key = job.meta ->> 'unique' and u.job_id <> job.id;
+  if found then
+    return query select 'key_held', format('its unique key %s is held by job %s: it cannot be retried before that ends',
+      jobq.shown(job.meta ->> 'unique'), holder), null;
+  end if;
+end $$;
+comment on function jobq.why_elsewhere is 'Where a job is that does not wait: it runs, or it ended.';
+
+create function jobq.why(id bigint) returns table (code text, words text, hint text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  job jobq.job;
+  any_reason boolean;
+begin
+  select f.* into job from jobq.find(why.id) f;
+  if job.id is null then
+    return;
+  elsif job.status <> 'pending' then
+    return query select * from jobq.why_elsewhere(job);
+    return;
+  end if;
+  return query select * from jobq.why_nobody(job.kind, job.queue);
+  any_reason := found;
+  return query select y.code, y.words, null from jobq.why_not_yet(job) y;
+  any_reason := any_reason or found;
+  if not any_reason then
+    return query select t.code, t.words, null from jobq.why_waiting(job) t;
+    if not found then
+      return query select 'soon', 'nothing keeps it: it should start at any moment', null;
+    end if;
+  end if;
+end $$;
+comment on function jobq.why is 'Why a job does not run, the weightiest reason first; no row if there is no such job.';

@@ -3,7 +3,7 @@
 --
 --   jobq_producer   only enqueues
 --   jobq_worker     runs jobs
---   jobq_admin      looks, enqueues, cancels, retries, cleans up, recovers, has handlers loaded again
+--   jobq_admin      looks, enqueues, cancels, retries, edits, cleans up, recovers, has workers reload or stop
 --   jobq_reader     looks
 --
 -- Roles belong to the whole cluster and making them is a right of its own. Without it the schema works for its owner.
@@ -40,15 +40,15 @@ declare
     jobq_worker:   select, insert, update, delete on jobq.queue, jobq.kind, jobq.lane, jobq.ready, jobq.lease,
                    jobq.finished, jobq.attempt, jobq.job_log, jobq.worker, jobq.unique_key, jobq.sleeper,
                    jobq.cancel_request
-    jobq_worker:   select on jobq.job, jobq.worker_status, jobq.log
-    jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.retry, jobq.cleanup,
-                   jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
-                   jobq.recover, jobq.reload
-    jobq_admin:    select on jobq.job, jobq.worker_status, jobq.log
-    jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find
-    jobq_reader:   select on jobq.job, jobq.worker_status, jobq.log
+    jobq_worker:   select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
+    jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.cancel_many, jobq.retry,
+                   jobq.retry_many, jobq.cleanup, jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
+                   jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why
+    jobq_admin:    select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
+    jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find, jobq.why
+    jobq_reader:   select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
     all:           usage on schema jobq
-    all:           execute on function jobq.schema_state, jobq.min_worker
+    all:           execute on function jobq.schema_state, jobq.min_worker, jobq.schema_of
     all:           select on jobq.migration
   $list$;
   line text[];
