@@ -1,15 +1,27 @@
-/* admin_host.c - isatty, TIOCGWINSZ, wcwidth, readdir. */
+/* admin_host.c - isatty, TIOCGWINSZ, wcwidth, readdir, nanosleep, SIGINT, statvfs. */
 #include "bindings/admin_host.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include <lauxlib.h>
+
+/* A signal handler has nothing else to write to. */
+static volatile sig_atomic_t was_interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    was_interrupted = 1;
+}
 
 /* fd -> boolean */
 static int host_is_tty(lua_State *L)
@@ -62,11 +74,69 @@ static int host_list(lua_State *L)
     return 1;
 }
 
+/* seconds; a signal ends it early */
+static int host_sleep(lua_State *L)
+{
+    lua_Number seconds = luaL_checknumber(L, 1);
+    struct timespec t = {(time_t)seconds, (long)((seconds - (lua_Number)(time_t)seconds) * 1e9)};
+
+    (void)nanosleep(&t, NULL);
+    return 0;
+}
+
+/* -> seconds since 1970, with fractions */
+static int host_time(lua_State *L)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+    return 1;
+}
+
+/* The first Ctrl-C is for interrupted(), the second ends the program as ever. */
+static int host_catch_interrupt(lua_State *L)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_RESETHAND};
+
+    (void)L;
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    return 0;
+}
+
+static int host_interrupted(lua_State *L)
+{
+    lua_pushboolean(L, was_interrupted != 0);
+    return 1;
+}
+
+/* path -> bytes that are free there for anybody, bytes in all | nil, message */
+static int host_disk(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct statvfs v;
+
+    if (statvfs(path, &v) != 0) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "cannot look at '%s': %s", path, strerror(errno));
+        return 2;
+    }
+    lua_pushinteger(L, (lua_Integer)(v.f_bavail * v.f_frsize));
+    lua_pushinteger(L, (lua_Integer)(v.f_blocks * v.f_frsize));
+    return 2;
+}
+
 static const luaL_Reg functions[] = {
     {"is_tty", host_is_tty},
     {"columns", host_columns},
     {"width", host_width},
     {"list", host_list},
+    {"sleep", host_sleep},
+    {"time", host_time},
+    {"catch_interrupt", host_catch_interrupt},
+    {"interrupted", host_interrupted},
+    {"disk", host_disk},
     {NULL, NULL},
 };
 

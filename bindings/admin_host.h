@@ -5,6 +5,11 @@
  *   host.columns()          -> how wide the terminal on stdout is; nil if there is none
  *   host.width(code_point)  -> columns that it takes: 0, 1 or 2
  *   host.list(folder)       -> names in it | nil, message
+ *   host.sleep(seconds)     a signal ends it early
+ *   host.time()             -> seconds since 1970, with fractions
+ *   host.catch_interrupt()  the first Ctrl-C from here on does not end the program,
+ *   host.interrupted()      -> boolean; but is told here
+ *   host.disk(path)         -> bytes free, bytes in all | nil, message
  *   host.version            -> "0.1.0"
  */
 #ifndef BINDINGS_ADMIN_HOST_H

@@ -12,6 +12,8 @@ M.EXIT = {
   schema = 7,
 }
 
+M.INTERRUPTED = 130
+
 local Failure = {
   __name = "jobq.failure",
   __tostring = function(failure)
@@ -22,9 +24,10 @@ local Failure = {
 ---@param code string a key of EXIT
 ---@param message string lower case, no full stop, names the value
 ---@param hint? string
-function M.raise(code, message, hint)
+---@param detail? string for --verbose
+function M.raise(code, message, hint, detail)
   assert(M.EXIT[code], code)
-  error(setmetatable({ code = code, message = message, hint = hint }, Failure), 0)
+  error(setmetatable({ code = code, message = message, hint = hint, detail = detail }, Failure), 0)
 end
 
 function M.is(value)

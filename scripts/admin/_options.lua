@@ -1,9 +1,9 @@
 --- The command line after the name of the command: options and arguments against their tables.
 --
 -- An option is { "--queue Q", "help", type = , many = , ... }; without a value name it is a switch;
--- with "[=DIR]" the value may be missing. An argument is { "ID", "help" }; { "[JSON]", ... } may be
--- missing, and { "ID...", ... } takes one or more. Types are the functions of M.types: they get the
--- text and the row.
+-- with "[=DIR]" the value may be missing; `short = "f"` makes it -f, too. An argument is { "ID",
+-- "help" }; { "[JSON]", ... } may be missing, and { "ID...", ... } takes one or more. Types are the
+-- functions of M.types: they get the text and the row.
 local failure = require "_failure"
 local near = require "_near"
 local text = require "_text"
@@ -45,6 +45,41 @@ function M.types.choice(word, row)
   end
   local expected = table.concat(row.choices, ", ")
   return nil, ("'%s' is none of %s"):format(word, expected), near.hint(word, row.choices)
+end
+
+--- Several of row.choices with commas between them, as a list.
+function M.types.list(word, row)
+  local list = {}
+  for part in word:gmatch "[^,]+" do
+    local value, message, hint = M.types.choice(part, row)
+    if not value then
+      return nil, message, hint
+    end
+    table.insert(list, value)
+  end
+  return list[1] and list or nil, ("'%s' names none of %s"):format(
+    word, table.concat(row.choices, ", "))
+end
+
+--- KEY=VALUE, as { key, value }.
+function M.types.pair(word)
+  local key, value = word:match "^([^=]+)=(.*)$"
+  if not key then
+    return nil, ("'%s' is not of the form name=value"):format(word)
+  end
+  return { key, value }
+end
+
+--- How long ago, or a time: { ago = seconds } or { at = text }.
+function M.types.moment(word)
+  local seconds = time.parse(word)
+  if seconds then
+    return { ago = seconds }
+  elseif word:find "^%d%d%d%d%-%d%d%-%d%d" then
+    return { at = word }
+  end
+  return nil, ("'%s' is neither a duration nor a time"):format(word),
+    "write 30m, 24h, 7d or 2030-12-24T08:00:00Z"
 end
 
 --- name, value name or nil, "required" | "optional"
@@ -130,7 +165,13 @@ local function is_option(word)
   return word:match "^%-." ~= nil
 end
 
-local SHORT = { ["-h"] = "--help" }
+local function long_for(rows, word)
+  for _, row in ipairs(rows) do
+    if row.short and "-" .. row.short == word then
+      return "--" .. describe(row)
+    end
+  end
+end
 
 --- Splits words into options and plain words. `first_only` stops at the first plain word.
 ---@return table values, string[] plain, integer next
@@ -138,7 +179,7 @@ function M.scan(rows, words, at, first_only)
   local values, plain = {}, {}
   local only_plain = false
   while words[at] do
-    local word = SHORT[words[at]] or words[at]
+    local word = long_for(rows, words[at]) or words[at]
     if only_plain or not is_option(word) then
       table.insert(plain, word)
       at = at + 1

@@ -1,4 +1,5 @@
 --- From the command line to a command and an exit status. All messages leave through here.
+local color = require "_color"
 local failure = require "_failure"
 local help = require "_help"
 local host = require "jobq.host"
@@ -14,13 +15,22 @@ local GLOBAL_OPTIONS = {
   { "--dsn DSN", "the database, as a URI or as keywords" },
   { "--embedded[=DIR]", "a private postgres, by default in .jobq/pg" },
   { "--json", "for programs: results and errors as JSON" },
+  { "--yes", "do it without asking", short = "y" },
+  { "--no-input", "never ask: fail where a question would be" },
+  { "--quiet", "no notes on stderr, only errors", short = "q" },
+  { "--verbose", "all that is known of an error", short = "v" },
+  { "--no-color", "no colours; NO_COLOR=1 does the same" },
   { "--version", "the version of this program" },
-  { "--help", "also -h, after any command" },
+  { "--help", "this page, of any command", short = "h" },
 }
+
+M.GLOBAL_OPTIONS = GLOBAL_OPTIONS
 
 local function say(message)
   io.stderr:write("jobq: ", message, "\n")
 end
+
+local function say_nothing() end
 
 --- The names of all commands, sorted: "jobs", "workers", "workers cleanup".
 local function command_names(scripts)
@@ -85,12 +95,13 @@ Context.__index = Context
 
 --- What a command gets: options, arguments, db (a session), json (wanted?), say, print.
 local function new_context(scripts, name, command, values, plain)
+  local note = values.quiet and say_nothing or say
   return setmetatable({
     options = values,
     arguments = options.bind(command.arguments or {}, plain, "jobq help " .. name),
-    db = session.new(values, command, say),
+    db = session.new(values, command, note),
     json = values.json,
-    say = say,
+    say = note,
     scripts = scripts,
   }, Context)
 end
@@ -105,6 +116,11 @@ function Context:print_items(items, next_page)
   self:print_json(json.object { { "items", items }, { "next", next_page or "" } })
 end
 
+--- May a question be asked?
+function Context:can_ask()
+  return host.is_tty(0) and not self.options.no_input
+end
+
 --- A line for people.
 function Context.print(_, ...)
   io.write(..., "\n")
@@ -115,6 +131,10 @@ function Context:help_of_program()
   return help.of_program(command_names(self.scripts), function(name)
     return load_command(self.scripts, name)
   end, GLOBAL_OPTIONS)
+end
+
+function Context.help_of_topic(_, topic)
+  return help.of_topic(topic)
 end
 
 function Context:help_of_command(name)
@@ -131,6 +151,7 @@ local function run_command(scripts, name, words, at, values)
     io.write(help.of_command(name, command, GLOBAL_OPTIONS))
     return 0
   end
+  color.setup(values.no_color)
   local context = new_context(scripts, name, command, values, plain)
   local function run()
     return command.run(context)
@@ -151,16 +172,20 @@ function M.explain(value)
   return { internal = tostring(value), traceback = debug.traceback(nil, 2) }
 end
 
-local function tell(value, as_json)
+local function internal(value, verbose)
+  value = type(value) == "table" and value or { internal = tostring(value) }
+  if verbose and value.traceback then
+    io.stderr:write(value.internal, "\n", value.traceback, "\n")
+  end
+  return {
+    code = "failed", message = "internal error: " .. text.clean(value.internal),
+    hint = "this is a bug in jobq; --verbose shows where",
+  }
+end
+
+local function tell(value, as_json, verbose)
   if not failure.is(value) then
-    value = type(value) == "table" and value or { internal = tostring(value) }
-    if os.getenv "JOBQ_DEBUG" and value.traceback then
-      io.stderr:write(value.internal, "\n", value.traceback, "\n")
-    end
-    value = {
-      code = "failed", message = "internal error: " .. text.clean(value.internal),
-      hint = "this is a bug in jobq; JOBQ_DEBUG=1 shows where",
-    }
+    value = internal(value, verbose)
   end
   local hint = value.hint ~= "" and value.hint or nil
   if as_json then
@@ -170,6 +195,9 @@ local function tell(value, as_json)
     return failure.EXIT[value.code]
   end
   say(value.message)
+  if verbose and value.detail then
+    io.stderr:write("detail: ", value.detail, "\n")
+  end
   if hint then
     io.stderr:write("hint: ", hint, "\n")
   end
@@ -190,9 +218,10 @@ local function dispatch(words, scripts)
   failure.raise("usage", "a command is missing", "jobq help lists the commands")
 end
 
-local function wants_json(words)
+-- For errors of the command line itself, which is not read by then.
+local function has_word(words, wanted)
   for _, word in ipairs(words) do
-    if word == "--json" then
+    if word == wanted then
       return true
     end
   end
@@ -201,14 +230,15 @@ end
 
 ---@return integer exit status
 function M.main(words, scripts)
-  local as_json = wants_json(words)
+  local as_json = has_word(words, "--json")
+  local verbose = has_word(words, "--verbose") or has_word(words, "-v")
   local function run()
     return dispatch(words, scripts)
   end
   local done, result = xpcall(run, M.explain)
   io.stdout:flush()
   if not done then
-    return tell(result, as_json)
+    return tell(result, as_json, verbose)
   end
   return result
 end

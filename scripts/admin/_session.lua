@@ -131,6 +131,14 @@ function Session:refuse(message)
     ('as the owner of the database: grant %s to "%s"'):format(role, text.clean(name)))
 end
 
+-- Values that the database refuses are the user's; all else is ours or the server's.
+local function code_of(sqlstate)
+  if sqlstate:find "^22" or sqlstate:find "^54" then
+    return "usage"
+  end
+  return sqlstate == "55000" and "refused" or "failed"
+end
+
 function Session:fail(message, sqlstate, detail, hint)
   message = text.clean(message)
   if sqlstate == "42501" then
@@ -141,9 +149,8 @@ function Session:fail(message, sqlstate, detail, hint)
     failure.raise("schema", ("the database does not fit this jobq: %s"):format(message),
       "jobq migrate --status tells both versions")
   end
-  -- Values that the database refuses are the user's; all else is ours or the server's.
-  local code = (sqlstate:find "^22" or sqlstate:find "^54") and "usage" or "failed"
-  failure.raise(code, ("%s (%s)"):format(message, sqlstate), text.clean(hint or detail or ""))
+  failure.raise(code_of(sqlstate), ("%s (%s)"):format(message, sqlstate),
+    text.clean(hint or detail or ""), detail and text.clean(detail))
 end
 
 -- One look before the first query: clearer than the error of a function that is not there.

@@ -1,4 +1,5 @@
 --- Tables for people: columns as wide as they must be, cut where the terminal ends.
+local color = require "_color"
 local host = require "jobq.host"
 local text = require "_text"
 
@@ -6,7 +7,8 @@ local M = {}
 
 local GAP = "  "
 
---- A column: { title, function(row) or field name, right = true, flex = true (may be cut) }.
+--- A column: { title, function(row) or field name, right = true, flex = true (may be cut),
+--- paint = function(row) that answers a style of _color.lua or nil }.
 local function cell(column, row)
   local get = column[2]
   local value
@@ -55,16 +57,17 @@ local function fit(columns, widths, available)
   end
 end
 
-local function pad(column, value, width)
+local function pad(column, value, width, style)
   value = text.cut(value, width)
   local space = (" "):rep(width - text.width(value))
+  value = color.paint(style, value)
   return column.right and space .. value or value .. space
 end
 
-local function line(columns, widths, get)
+local function line(columns, widths, get, style_of)
   local parts = {}
   for i, column in ipairs(columns) do
-    parts[i] = pad(column, get(i), widths[i])
+    parts[i] = pad(column, get(i), widths[i], style_of(column))
   end
   return (table.concat(parts, GAP):gsub("%s+$", ""))
 end
@@ -81,9 +84,13 @@ function M.lines(columns, rows, available)
   end
   local widths, cells = measure(shown, rows)
   fit(shown, widths, available or math.huge)
-  local lines = { line(shown, widths, function(i) return shown[i][1] end) }
+  local lines = {
+    line(shown, widths, function(i) return shown[i][1] end, function() return "title" end),
+  }
   for r = 1, #rows do
-    table.insert(lines, line(shown, widths, function(i) return cells[i][r] end))
+    table.insert(lines, line(shown, widths, function(i) return cells[i][r] end, function(column)
+      return column.paint and column.paint(rows[r])
+    end))
   end
   return lines
 end

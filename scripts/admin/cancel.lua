@@ -1,20 +1,67 @@
---- jobq cancel ID...
+--- jobq cancel ID... | FILTER
 local actions = require "_actions"
+local failure = require "_failure"
+local filters = require "_filter"
+local many = require "_many"
+
+local ONE = "select jobq.cancel($1::bigint, $2::text)::text as status"
+
+local function by_id(context)
+  return actions.each(context, ONE, function(id, row)
+    if row.status == "cancelled" then
+      return ("job %d cancelled"):format(id)
+    elseif row.status == "processing" then
+      return ("job %d is processing and was asked to stop"):format(id)
+    end
+    return nil, ("job %d is %s, it is too late to cancel it"):format(id, row.status)
+  end, context.options.reason)
+end
+
+local function by_filter(context)
+  return many.run(context, context.options, {
+    name = "cancel", gerund = "cancelling", participle = "cancelled",
+    done = "cancelled or asked to stop",
+    default = { "pending", "processing" }, statuses = { pending = true, processing = true },
+    expected = "pending or processing",
+    call = function(bind, ids)
+      return ("jobq.cancel_many(%s, %s) c where c.status in ('cancelled', 'processing')"):format(
+        ids, bind(context.options.reason, "text"))
+    end,
+  })
+end
 
 return {
+  group = "Jobs",
   summary = "end jobs that wait, and ask running ones to stop",
+  text = [[
+By id, or all that the options choose; more than one is shown first, and asked for. A running job
+is stopped at its next wait, or after a moment if it computes. jobq retry takes a cancellation back.
+]],
   role = "jobq_admin",
-  arguments = { { "ID...", "the jobs", type = "id" } },
-  examples = { { "cancel 42" }, { "cancel 42 43 44" } },
+  arguments = { { "[ID...]", "the jobs", type = "id" } },
+  options = filters.options {
+    { "--reason TEXT", "why; becomes the error of the jobs" },
+    { "--dry-run", "only show what would be cancelled" },
+  },
+  examples = {
+    { "cancel 42" },
+    { "cancel 42 43 --reason 'wrong address'" },
+    { "cancel --queue bulk --status pending --dry-run", "look first" },
+  },
 
   run = function(context)
-    return actions.each(context, "select jobq.cancel($1::bigint)::text as status", function(id, row)
-      if row.status == "cancelled" then
-        return ("job %d cancelled"):format(id)
-      elseif row.status == "processing" then
-        return ("job %d is processing and was asked to stop"):format(id)
-      end
-      return nil, ("job %d is %s, it is too late to cancel it"):format(id, row.status)
-    end)
+    local given, options = context.arguments.id, context.options
+    local has_filter = not filters.is_empty(options)
+    if given[1] and has_filter then
+      failure.raise("usage", "give ids or options that choose jobs, not both")
+    elseif given[1] and options.dry_run then
+      failure.raise("usage", "--dry-run is for jobs that options choose")
+    elseif given[1] then
+      return by_id(context)
+    elseif not has_filter then
+      failure.raise("usage", "ID is missing: the jobs, or options that choose them",
+        "jobq cancel --status pending --dry-run shows all that wait")
+    end
+    return by_filter(context)
   end,
 }

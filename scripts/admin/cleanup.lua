@@ -70,6 +70,7 @@ local function report(context, days, deleted)
 end
 
 return {
+  group = "Database",
   summary = "drop finished jobs and logs that are past their time",
   text = [[
 Workers do this every hour. Completed jobs and logs are kept for 7 days, failed and cancelled jobs

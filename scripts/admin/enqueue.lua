@@ -36,6 +36,7 @@ local function check_time(context, at)
 end
 
 return {
+  group = "Jobs",
   summary = "add a job",
   role = "jobq_producer",
   creates = true,

@@ -146,6 +146,7 @@ local PARTS = {
 }
 
 return {
+  group = "Jobs",
   summary = "one job: its state, arguments, error, attempts and log",
   role = "jobq_reader",
   arguments = { { "ID", "the job", type = "id" } },

@@ -61,7 +61,8 @@ local function up(context)
 end
 
 return {
-  summary = "bring the database to the schema of this program; may be repeated",
+  group = "Database",
+  summary = "bring the database to the schema of this program",
   creates = true,
   options = {
     { "--status", "tell both versions, change nothing; exit status 7 if they differ" },

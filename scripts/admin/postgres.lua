@@ -54,6 +54,7 @@ function run.status(context, dir)
 end
 
 return {
+  group = "Database",
   summary = "start, stop or see the private postgres of this folder",
   arguments = { { "ACTION", "start, stop or status", type = "choice", choices = ACTIONS } },
   examples = {

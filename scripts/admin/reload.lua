@@ -2,6 +2,7 @@
 local json = require "_json"
 
 return {
+  group = "Kinds and workers",
   summary = "have all workers load their handlers again",
   text = [[
 New jobs go to the new code once all of it has loaded; what runs ends on the old. A worker whose

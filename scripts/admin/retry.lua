@@ -1,26 +1,87 @@
---- jobq retry ID...
+--- jobq retry ID... | FILTER
 local actions = require "_actions"
+local failure = require "_failure"
+local filters = require "_filter"
+local many = require "_many"
+local text = require "_text"
+local time = require "_time"
 
-local SQL = [[
+local ONE = [[
 select r.done,
-  case when r.done then 'pending' else (select j.status::text from jobq.find($1::bigint) j) end
-    as status
-from jobq.retry($1::bigint, make_interval(secs => $2::float8)) r (done)]]
+  case when r.done then 'pending' else j.status end as status, w.name as worker
+from jobq.retry($1::bigint, make_interval(secs => $2::float8), $3::int) r (done)
+left join jobq.find($1::bigint) j on not r.done
+left join jobq.worker_status w on w.id = j.worker_id and j.status = 'processing']]
+
+local function by_id(context)
+  local options = context.options
+  return actions.each(context, ONE, function(id, row)
+    if row.done then
+      return ("job %d is pending again"):format(id)
+    end
+    local where = row.worker and " on " .. text.clean(row.worker) or ""
+    return nil, ("job %d is %s%s, expected failed, cancelled or completed"):format(
+      id, row.status, where)
+  end, options.delay or 0, options.attempts)
+end
+
+local function by_filter(context)
+  local options = context.options
+  local delay, over = options.delay or 0, options.over or 0
+  local more = options.over and " spread over " .. time.span(over)
+    or options.delay and " in " .. time.span(delay) or ""
+  return many.run(context, options, {
+    name = "retry", gerund = "retrying", participle = "retried", done = "pending again",
+    more = more, default = { "failed" },
+    statuses = { failed = true, cancelled = true, completed = true },
+    expected = "failed, cancelled or completed",
+    call = function(bind, ids, n, total)
+      local gap = over / math.max(total, 1)
+      local sql = "jobq.retry_many(%s, make_interval(secs => %s), make_interval(secs => %s), %s)"
+      return sql:format(ids, bind(delay + gap * n, "float8"), bind(gap, "float8"),
+        bind(options.attempts, "int"))
+    end,
+  })
+end
 
 return {
-  summary = "run failed or cancelled jobs again",
+  group = "Jobs",
+  summary = "run jobs again that have failed, or were cancelled",
+  text = [[
+By id, or all that the options choose: of these the failed ones, unless --status says otherwise.
+More than one is shown first, and asked for. A job keeps its id, its history and its unique key.
+]],
   role = "jobq_admin",
-  arguments = { { "ID...", "the jobs", type = "id" } },
-  options = { { "--delay T", "wait that long first, e.g. 10m", type = "duration" } },
-  examples = { { "retry 42" }, { "retry 42 43 --delay 10m" } },
+  arguments = { { "[ID...]", "the jobs", type = "id" } },
+  options = filters.options {
+    { "--delay T", "wait that long first, e.g. 10m", type = "duration" },
+    { "--over T", "spread them evenly over that time, e.g. 10m", type = "duration" },
+    {
+      "--attempts N", "that many attempts more [those that are left, at least 1]",
+      type = "integer", min = 1, max = 1000,
+    },
+    { "--dry-run", "only show what would be retried" },
+  },
+  examples = {
+    { "retry 42" },
+    { "retry --kind email.send --since 1h --dry-run", "look first" },
+    { "retry --kind 'email.*' --error 421 --over 10m", "gently" },
+  },
 
   run = function(context)
-    local delay = context.options.delay or 0
-    return actions.each(context, SQL, function(id, row)
-      if row.done then
-        return ("job %d is pending again"):format(id)
-      end
-      return nil, ("job %d is %s, expected failed or cancelled"):format(id, row.status)
-    end, delay)
+    local given, options = context.arguments.id, context.options
+    local has_filter = not filters.is_empty(options)
+    if given[1] and has_filter then
+      failure.raise("usage", "give ids or options that choose jobs, not both")
+    elseif given[1] and (options.dry_run or options.over) then
+      failure.raise("usage", ("--%s is for jobs that options choose"):format(
+        options.over and "over" or "dry-run"))
+    elseif given[1] then
+      return by_id(context)
+    elseif not has_filter then
+      failure.raise("usage", "ID is missing: the jobs, or options that choose them",
+        "jobq retry --status failed --dry-run shows all that failed")
+    end
+    return by_filter(context)
   end,
 }

@@ -81,7 +81,8 @@ local function to_items(rows)
 end
 
 return {
-  summary = "how many jobs, by queue and kind, and kinds that nobody runs",
+  group = "Jobs",
+  summary = "how many jobs, by queue and kind",
   text = "Oldest: how long the first pending job has been due. Mean: what a completed job took.\n",
   role = "jobq_reader",
   options = { { "--since T", "finished jobs of that time only [24h]", type = "duration" } },

@@ -47,6 +47,7 @@ local function to_items(rows)
 end
 
 return {
+  group = "Kinds and workers",
   summary = "who runs jobs, and how they are",
   role = "jobq_reader",
   options = { { "--all", "also those that have stopped or died" } },

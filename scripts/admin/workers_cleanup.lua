@@ -27,6 +27,7 @@ local function to_items(rows)
 end
 
 return {
+  group = "Kinds and workers",
   summary = "declare silent workers dead and put their jobs back",
   text = [[
 Living workers do this by themselves: within some 15 seconds after a crash, and 5 minutes after a

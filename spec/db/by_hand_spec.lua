@@ -41,8 +41,8 @@ describe("by hand", function()
     it("each a gap later, those that cannot be are passed over", function()
       local ids = { failed(), enqueue { delay = "1 hour" }, failed { unique_key = "k" }, failed() }
       enqueue { unique_key = "k" }
-      assert.same({ ids[1], ids[4] }, db:value(
-        "select array_agg(r order by r) from jobq.retry_many($1::bigint[], '10 s', '1 min') r", ids))
+      assert.same({ ids[1], ids[4] }, db:value([[select array_agg(r order by r)
+        from jobq.retry_many($1::bigint[], '10 s', '1 min') r]], ids))
       assert.is_true(db:value([[select abs(extract(epoch from run_at - now()) - 190) < 5
         from jobq.find($1)]], ids[4]))
       assert.equal("failed", db:job(ids[3]).status)
@@ -99,7 +99,8 @@ describe("by hand", function()
 
     it("while it waits", function()
       local id = enqueue { delay = "1 hour", args = '{"n": 1}' }
-      assert.equal("pending", edit(id, [[args => '{"n": 2}', priority => 1, run_at => now()]])[1].status)
+      local more = [[args => '{"n": 2}', priority => 1, run_at => now()]]
+      assert.equal("pending", edit(id, more)[1].status)
       local job = db:job(id)
       assert.same({ '{"n": 2}', 1 }, { job.args, job.priority })
       assert.equal(id, w:claim_one().id)
@@ -110,7 +111,7 @@ describe("by hand", function()
       assert.equal("failed", edit(id, [[args => '{"n": 2}', priority => 0]])[1].status)
       assert.same({ '{"n": 2}', 0 }, { db:job(id).args, db:job(id).priority })
       local _, message = edit(id, "run_at => now()")
-      assert.equal(("job %d is failed, only a pending one has a time to run at"):format(id), message)
+      assert.matches("is failed, only a pending one has a time to run at", message)
     end)
 
     it("neither while it runs nor once it is done", function()

@@ -190,7 +190,7 @@ describe("jobq", function()
     it("refuse with exit status 5 what cannot be, and know what is missing", function()
       db:enqueue { "a" }
       local answer = jobq "retry 1"
-      assert.same({ 5, "jobq: job 1 is pending, expected failed or cancelled" },
+      assert.same({ 5, "jobq: job 1 is pending, expected failed, cancelled or completed" },
         { answer.status, answer.err })
       assert.equal(3, jobq("retry 7").status)
       assert.equal(3, jobq("cancel 7").status)
@@ -404,11 +404,29 @@ describe("jobq", function()
     it("is there for each command, examples before options", function()
       local page = ok("help").out
       assert.match("^Usage: jobq ", page)
-      for name in page:match("Commands:\n(.-)\n\n"):gmatch "%f[^\n\0] +(%l+)" do
+      local names = {}
+      for name in page:match("\nJobs:\n(.-)\nEverywhere:\n"):gmatch "%f[^\n\0]  (%l[%l%-]+)" do
+        names[name] = true
+      end
+      for name in pairs(names) do
         local help = ok(name .. " -h").out
         assert.match("^Usage: jobq " .. name, help)
         assert.is_true(help:find "\nExamples:\n" < help:find "\nEverywhere:\n")
         assert.equal(help, ok("help " .. name).out)
+      end
+      assert.is_true(names.enqueue and names.workers and names.help)
+    end)
+
+    it("fits a terminal of 80 columns, and so do the topics", function()
+      local words = { "help" }
+      for name in ok("help").out:gmatch "\n  (%l[%l%- ]-)  " do
+        table.insert(words, not name:find "^jobq " and "help " .. name or nil)
+      end
+      assert.is_true(#words > 15)
+      for _, command in ipairs(words) do
+        for line in ok(command).out:gmatch "[^\n]+" do
+          assert.is_true(#line <= 80 or line:find "^  jobq " ~= nil, line)
+        end
       end
     end)
 

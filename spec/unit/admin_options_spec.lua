@@ -10,7 +10,10 @@ local ROWS = {
   { "--delay T", "", type = "duration" },
   { "--embedded[=DIR]", "" },
   { "--json", "" },
-  { "--help", "" },
+  { "--columns A,B", "", type = "list", choices = { "id", "kind" } },
+  { "--arg NAME=VALUE", "", type = "pair" },
+  { "--since T", "", type = "moment" },
+  { "--help", "", short = "h" },
 }
 
 local function scan(...)
@@ -60,6 +63,19 @@ describe("the command line", function()
     for text, seconds in pairs { ["500ms"] = 0.5, ["10s"] = 10, ["5m"] = 300, ["1.5"] = 1.5 } do
       assert.near(seconds, scan("--delay", text).delay, 1e-9)
     end
+  end)
+
+  it("reads lists, pairs and moments", function()
+    assert.same({ "kind", "id" }, scan("--columns", "kind,id").columns)
+    assert.same({ "a.b", "c=d" }, scan("--arg", "a.b=c=d").arg)
+    assert.same({ ago = 3600 }, scan("--since", "1h").since)
+    assert.same({ at = "2030-12-24T08:00:00Z" }, scan("--since", "2030-12-24T08:00:00Z").since)
+    local message, hint = refusal("--columns", "id,knd")
+    assert.equal("--columns: 'knd' is none of id, kind", message)
+    assert.equal("did you mean 'kind'?", hint)
+    assert.equal("--columns: ',' names none of id, kind", (refusal("--columns", ",")))
+    assert.equal("--arg: 'x' is not of the form name=value", (refusal("--arg", "x")))
+    assert.equal("--since: 'soon' is neither a duration nor a time", (refusal("--since", "soon")))
   end)
 
   it("suggests names that are near", function()
