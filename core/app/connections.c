@@ -20,6 +20,9 @@
 /* A difference that no network and no pause between two readings explains. */
 #define CLOCK_FAR_OFF_S 60
 
+/* What jobq workers stop may ask for. */
+#define LONGEST_GRACE_MS ((int64_t)24 * 60 * 60 * 1000)
+
 /* One line of what libpq says: a line for each host that it tried, and indented advice, which is left out. */
 static struct buffer one_line(const char *why)
 {
@@ -247,17 +250,41 @@ static void on_upkeep_down(void *owner, const char *why)
     ending_advance(e);
 }
 
+/* Is that the id of this worker? What follows it is in rest. */
+static bool is_ours(const struct engine *e, const char *id, char **rest)
+{
+    int64_t worker_id = registration_worker_id(e->registration);
+
+    return strtoll(id, rest, 10) == worker_id && worker_id != 0;
+}
+
+/* grace is " 5000", in ms, or empty: the worker's own. Asked again without one, nothing changes. */
+static void obey_stop(struct engine *e, const char *grace)
+{
+    int64_t grace_ms;
+
+    if (*grace == ' ' && text_integer(grace + 1, 0, LONGEST_GRACE_MS, &grace_ms)) {
+        ending_begin_within(e, EXIT_DONE, (uint64_t)grace_ms);
+    } else if (e->phase == PHASE_RUNNING) {
+        ending_begin(e, EXIT_DONE);
+    }
+}
+
 static void on_notified(void *owner, const char *channel, const char *body)
 {
     struct engine *e = owner;
+    char *rest;
     int64_t id;
 
     if (strcmp(channel, "jobq") == 0) {
         claimer_notified(e->claimer, body);
     } else if (strncmp(body, "cancel ", 7) == 0 && text_integer(body + 7, 1, INT64_MAX, &id)) {
         dispatcher_cancel(e->dispatcher, id);
-    } else if (strcmp(body, "reload") == 0) {
+    } else if (strcmp(body, "reload") == 0 ||
+               (strncmp(body, "reload ", 7) == 0 && is_ours(e, body + 7, &rest))) {
         engine_reload(e);
+    } else if (strncmp(body, "stop ", 5) == 0 && is_ours(e, body + 5, &rest)) {
+        obey_stop(e, rest);
     }
 }
 

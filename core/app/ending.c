@@ -15,6 +15,7 @@
 #define PATIENCE_MS 5000u
 #define REDRAIN_MS  500u
 
+static void give_grace(struct engine *e, uint64_t grace_ms);
 static void stop_runs(struct engine *e);
 static void on_grace_over(uv_timer_t *timer);
 static void on_patience_over(uv_timer_t *timer);
@@ -41,17 +42,23 @@ void ending_begin(struct engine *e, int exit_status)
 {
     if (e->phase == PHASE_FINISHING) {
         stop_runs(e);
+        ending_advance(e);
+    } else {
+        ending_begin_within(e, exit_status, e->config->shutdown_grace_ms);
+    }
+}
+
+void ending_begin_within(struct engine *e, int exit_status, uint64_t grace_ms)
+{
+    if (e->phase == PHASE_FINISHING) {
+        give_grace(e, grace_ms);
     } else if (e->phase == PHASE_RUNNING) {
         e->phase = PHASE_FINISHING;
         e->exit_status = exit_status;
         log_info("stopping", LOG_INT("running", dispatcher_running(e->dispatcher)));
         claimer_stop(e->claimer);
         dispatcher_stop(e->dispatcher);
-        uv_timer_start(&e->grace, on_grace_over, e->config->shutdown_grace_ms, 0);
-        uv_timer_start(&e->patience,
-                       on_patience_over,
-                       e->config->shutdown_grace_ms + PATIENCE_MS,
-                       0);
+        give_grace(e, grace_ms);
     }
     ending_advance(e);
 }
@@ -101,6 +108,12 @@ void ending_leave(struct engine *e, int exit_status)
     e->phase = PHASE_GONE;
     e->exit_status = exit_status;
     uv_stop(&e->loop);
+}
+
+static void give_grace(struct engine *e, uint64_t grace_ms)
+{
+    uv_timer_start(&e->grace, on_grace_over, grace_ms, 0);
+    uv_timer_start(&e->patience, on_patience_over, grace_ms + PATIENCE_MS, 0);
 }
 
 static void stop_runs(struct engine *e)

@@ -102,6 +102,9 @@ void ending_close(struct engine *e);
 /* Ends the worker in order; a second call stops the runs at once. */
 void ending_begin(struct engine *e, int exit_status);
 
+/* The same with a grace of its own; a second call gives the runs that long from then on. */
+void ending_begin_within(struct engine *e, int exit_status, uint64_t grace_ms);
+
 /* Goes on with the end if what it waits for has come; call after anything has finished. */
 void ending_advance(struct engine *e);
 
