@@ -19,6 +19,7 @@
 #include "core/base/mem.h"
 
 #include "bindings/admin_host.h"
+#include "bindings/embedded_lua.h"
 #include "bindings/json.h"
 #include "bindings/pg.h"
 
@@ -27,6 +28,7 @@
 static int find_scripts(struct buffer *dir);
 static void program_dir(struct buffer *out);
 static int open_json(lua_State *L);
+static int open_formats(lua_State *L);
 static void open_libraries(lua_State *L, const char *scripts);
 static int run(lua_State *L);
 
@@ -132,11 +134,29 @@ static void open_libraries(lua_State *L, const char *scripts)
     lua_setfield(L, -2, "jobq.json");
     lua_pushcfunction(L, luaopen_jobq_host);
     lua_setfield(L, -2, "jobq.host");
+    lua_pushcfunction(L, open_formats);
+    lua_setfield(L, -2, "jobq.formats");
     lua_pop(L, 2);
 }
 
 static int open_json(lua_State *L)
 {
     json_open(L);
+    return 1;
+}
+
+/* The one part of the handlers' API that needs nothing of a worker: the types of arguments. */
+static int open_formats(lua_State *L)
+{
+    static const char name[] = "jobq.formats";
+    const struct embedded_lua *file = embedded_lua;
+
+    while (file->name != NULL && strcmp(file->name, name) != 0) {
+        file++;
+    }
+    if (file->name == NULL || luaL_loadbuffer(L, file->text, strlen(file->text), name) != LUA_OK) {
+        return luaL_error(L, "module '%s' is missing", name);
+    }
+    lua_call(L, 0, 1);
     return 1;
 }

@@ -1,7 +1,9 @@
 --- jobq enqueue KIND [JSON|-]
 local codec = require "jobq.json"
 local failure = require "_failure"
+local finish = require "_finish"
 local json = require "_json"
+local schemas = require "_schema"
 local text = require "_text"
 
 -- The decoder names line and column; a shell's quoting is the usual cause.
@@ -16,7 +18,7 @@ local function read_args(given)
     failure.raise("usage", ("%s: %s"):format(label, text.clean(message)),
       label == "JSON" and "put the JSON in single quotes: '{\"to\": [\"ann@example.org\"]}'" or nil)
   end
-  return body
+  return body, value
 end
 
 local SQL = [[
@@ -38,6 +40,10 @@ end
 return {
   group = "Jobs",
   summary = "add a job",
+  text = [[
+Prints its id. Arguments are checked first against what a worker has published of the kind. With
+--wait the exit status is that of the job: 0 if it completed.
+]],
   role = "jobq_producer",
   creates = true,
   arguments = {
@@ -53,26 +59,36 @@ return {
     { "--unique KEY", "at most one waiting or running job of this kind has it" },
     { "--timeout T", "a run is stopped after that long", type = "duration" },
     { "--max-attempts N", "1 to 1000", type = "integer", min = 1, max = 1000 },
+    { "--wait[=T]", "until it has ended, at most T; prints its result", type = "duration" },
   },
   examples = {
     { [[enqueue email.send '{"to": ["ann@example.org"], "subject": "hi"}']] },
     { "enqueue report.daily --delay 10m --tag night" },
+    { "enqueue file.scan '{\"path\": \"a\"}' --wait=1m", "and its result" },
     { "enqueue file.compress - < args.json", "arguments from a file" },
   },
 
   run = function(context)
     local given, options = context.arguments, context.options
-    local args = read_args(given.json)
+    local args, value = read_args(given.json)
     if options.at then
       context.db:query "select"
       check_time(context, options.at)
     end
+    local schema = schemas.of(context, given.kind)
+    if schema then
+      schemas.check(given.kind, schema, value)
+    end
     local row = context.db:row(SQL, given.kind, args, options.queue, options.priority, options.at,
       options.delay, options.max_attempts, options.timeout, options.unique, options.tag)
-    if context.json then
-      context:print_json(json.object { { "id", tostring(row.id) } })
-    else
+    if not context.json then
       context:print(tostring(row.id))
+      io.stdout:flush()
+    elseif not options.wait then
+      context:print_json(json.object { { "id", tostring(row.id) } })
+    end
+    if options.wait then
+      finish.wait(context, row.id, options.wait ~= true and options.wait or nil)
     end
   end,
 }
