@@ -127,6 +127,21 @@ static int host_disk(lua_State *L)
     return 2;
 }
 
+/* -> { NAME = value }: the whole environment */
+static int host_environment(lua_State *L)
+{
+    lua_newtable(L);
+    for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
+        size_t size = strcspn(*variable, "=");
+        if ((*variable)[size] == '=') {
+            lua_pushlstring(L, *variable, size);
+            lua_pushstring(L, *variable + size + 1);
+            lua_rawset(L, -3);
+        }
+    }
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"is_tty", host_is_tty},
     {"columns", host_columns},
@@ -137,6 +152,7 @@ static const luaL_Reg functions[] = {
     {"catch_interrupt", host_catch_interrupt},
     {"interrupted", host_interrupted},
     {"disk", host_disk},
+    {"environment", host_environment},
     {NULL, NULL},
 };
 

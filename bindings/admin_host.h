@@ -10,6 +10,7 @@
  *   host.catch_interrupt()  the first Ctrl-C from here on does not end the program,
  *   host.interrupted()      -> boolean; but is told here
  *   host.disk(path)         -> bytes free, bytes in all | nil, message
+ *   host.environment()      -> { NAME = value }
  *   host.version            -> "0.1.0"
  */
 #ifndef BINDINGS_ADMIN_HOST_H

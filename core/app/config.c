@@ -1,7 +1,7 @@
 /*
  * config.c - layers of values, the weakest first; all are checked, the last one stays.
  *
- * defaults  PG*  config file  DATABASE_URL  JOBQ_*  command line
+ * defaults  PG*  config files (/etc, home, here)  DATABASE_URL  JOBQ_*  command line
  */
 #include "core/app/config.h"
 
@@ -22,7 +22,6 @@
 #define MOST_EXECUTORS  8
 #define MOST_OPTIONS    64
 #define VARIABLE_PREFIX "JOBQ_"
-#define DEFAULT_FILE    "jobq.conf"
 
 /* getopt answers FIRST_LONG + the index of the row. */
 #define FIRST_LONG 256
@@ -253,33 +252,46 @@ static int on_line(void *arg, const char *where, const char *name, const char *v
     return apply(l, row, where, value);
 }
 
-/* --config, else JOBQ_CONFIG: such a file must be there; ./jobq.conf need not. */
+static int read_file(struct loader *l, const char *path)
+{
+    l->layer = OPTION_FILE;
+    l->dsn_row = NULL;
+    int r = config_file_read(path, on_line, l, &l->error);
+    if (r != 0 && l->error.size == 0) {
+        buffer_printf(&l->error, "cannot read config file '%s': %s", path, strerror(-r));
+    }
+    if (r == 0) {
+        free(l->c->file);
+        l->c->file = mem_strdup(path);
+    }
+    return r == 0 ? 0 : -EINVAL;
+}
+
+/* --config, else JOBQ_CONFIG: that file alone, and it must be there. Else all that there are. */
 static int apply_file(struct loader *l)
 {
     const char *path = getenv(VARIABLE_PREFIX "CONFIG");
+    struct buffer place = {0};
+    int r = 0;
 
     for (size_t i = 0; i < l->given_count; i++) {
         if (strcmp(l->given[i].row->name, "config") == 0) {
             path = l->given[i].value;
         }
     }
-    bool named = path != NULL && *path != 0;
-    l->layer = OPTION_FILE;
-    l->dsn_row = NULL;
-    int r = config_file_read(named ? path : DEFAULT_FILE, on_line, l, &l->error);
-    if (r == -ENOENT && !named) {
-        return 0;
+    if (path != NULL && *path != 0) {
+        return read_file(l, path);
     }
-    if (r != 0 && l->error.size == 0) {
-        buffer_printf(&l->error,
-                      "cannot read config file '%s': %s",
-                      named ? path : DEFAULT_FILE,
-                      strerror(-r));
+    for (unsigned i = 0; r == 0 && config_file_place(i, &place); i++) {
+        /* One in /etc that only a service may read is none of ours. */
+        int needed = i == CONFIG_FILE_HERE ? F_OK : R_OK;
+        if (place.size > 0 && access(buffer_text(&place), needed) == 0) {
+            r = read_file(l, buffer_text(&place));
+        }
+        buffer_clear(&place);
     }
-    if (r == 0 && !named) {
-        l->c->file = mem_strdup(DEFAULT_FILE);
-    }
-    return r == 0 ? 0 : -EINVAL;
+    buffer_fini(&place);
+    return r;
 }
 
 /* JOBQ_SMTP_HOST is smtp.host, JOBQ_SMTP_MESSAGE_ID is smtp.message_id. Others are not ours. */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLANKS " \t\r\n"
+#define BLANKS    " \t\r\n"
+#define FILE_NAME "jobq.conf"
 
 static int read_line(char *text, const char *where, config_line_fn line, void *arg);
 static char *trim(char *text);
@@ -40,6 +41,29 @@ int config_file_read(const char *path, config_line_fn line, void *arg, struct bu
     buffer_fini(&where);
     (void)fclose(file);
     return r;
+}
+
+/* ~/.config, or what stands for it (XDG Base Directory Specification). */
+static void add_home_place(struct buffer *path)
+{
+    const char *config = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+
+    if (config != NULL && *config == '/') {
+        buffer_printf(path, "%s/jobq/" FILE_NAME, config);
+    } else if (home != NULL && *home != 0) {
+        buffer_printf(path, "%s/.config/jobq/" FILE_NAME, home);
+    }
+}
+
+bool config_file_place(unsigned place, struct buffer *path)
+{
+    switch (place) {
+    case CONFIG_FILE_ETC: buffer_add_text(path, "/etc/jobq/" FILE_NAME); return true;
+    case CONFIG_FILE_HOME: add_home_place(path); return true;
+    case CONFIG_FILE_HERE: buffer_add_text(path, FILE_NAME); return true;
+    default: return false;
+    }
 }
 
 static int read_line(char *text, const char *where, config_line_fn line, void *arg)

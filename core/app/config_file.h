@@ -9,6 +9,8 @@
 #ifndef CORE_APP_CONFIG_FILE_H
 #define CORE_APP_CONFIG_FILE_H
 
+#include <stdbool.h>
+
 #include "core/base/buffer.h"
 #include "core/base/mem.h"
 
@@ -20,5 +22,17 @@ MUST_USE int config_file_read(const char *path,
                               config_line_fn line,
                               void *arg,
                               struct buffer *error);
+
+enum config_file_place {
+    CONFIG_FILE_ETC,  /* /etc/jobq/jobq.conf */
+    CONFIG_FILE_HOME, /* ~/.config/jobq/jobq.conf */
+    CONFIG_FILE_HERE, /* ./jobq.conf */
+};
+
+/*
+ * Where a file that nobody named is looked for, the weakest place first; false when there are no more.
+ * Appends the path, nothing if there is no home.
+ */
+bool config_file_place(unsigned place, struct buffer *path);
 
 #endif

@@ -1,5 +1,6 @@
 --- From the command line to a command and an exit status. All messages leave through here.
 local color = require "_color"
+local config = require "_config"
 local failure = require "_failure"
 local help = require "_help"
 local host = require "jobq.host"
@@ -14,6 +15,7 @@ local M = {}
 local GLOBAL_OPTIONS = {
   { "--dsn DSN", "the database, as a URI or as keywords" },
   { "--embedded[=DIR]", "a private postgres, by default in .jobq/pg" },
+  { "--config FILE", "settings, instead of those of jobq.conf" },
   { "--json", "for programs: results and errors as JSON" },
   { "--yes", "do it without asking", short = "y" },
   { "--no-input", "never ask: fail where a question would be" },
@@ -96,10 +98,13 @@ Context.__index = Context
 --- What a command gets: options, arguments, db (a session), json (wanted?), say, print.
 local function new_context(scripts, name, command, values, plain)
   local note = values.quiet and say_nothing or say
+  local arguments = options.bind(command.arguments or {}, plain, "jobq help " .. name)
+  local settings = command.offline and config.none or config.load(values, host.environment())
   return setmetatable({
     options = values,
-    arguments = options.bind(command.arguments or {}, plain, "jobq help " .. name),
-    db = session.new(values, command, note),
+    arguments = arguments,
+    config = settings,
+    db = session.new(settings, command, note),
     json = values.json,
     say = note,
     scripts = scripts,

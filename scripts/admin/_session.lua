@@ -6,37 +6,19 @@ local text = require "_text"
 local M = {}
 
 local EMBEDDED_DIR = ".jobq/pg"
-local PG_VARIABLES = { "PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT", "PGUSER" }
 
 local Session = {}
 Session.__index = Session
 
-local function from_environment()
-  for _, name in ipairs { "JOBQ_DSN", "DATABASE_URL" } do
-    local value = os.getenv(name)
-    if value and value ~= "" then
-      return value, name
-    end
-  end
-  for _, name in ipairs(PG_VARIABLES) do
-    if os.getenv(name) then
-      return "", name
-    end
-  end
-end
-
---- options: dsn, embedded (true or a folder). command: role, creates (makes the embedded cluster).
-function M.new(options, command, say)
+--- config: of _config.lua. command: role, creates (makes the embedded cluster).
+function M.new(config, command, say)
   local self = setmetatable({ say = say, role = command.role, creates = command.creates }, Session)
-  if options.embedded then
-    self.dir = options.embedded == true and EMBEDDED_DIR or options.embedded
-    self.creates = true
-  elseif options.dsn then
-    self.dsn, self.origin = options.dsn, "--dsn"
-  else
-    self.dsn, self.origin = from_environment()
-    self.dir = not self.dsn and EMBEDDED_DIR or nil
-    self.unasked = self.dir ~= nil
+  local dir, origin = config:embedded()
+  self.dsn, self.origin = config:dsn()
+  if dir then
+    self.dir, self.origin, self.creates = dir, origin, true
+  elseif not self.dsn then
+    self.dir, self.unasked = EMBEDDED_DIR, true
   end
   return self
 end
@@ -78,9 +60,8 @@ function Session:cannot_connect(message)
   local at, why = connect_reason(message)
   why = text.clean(why:sub(1, 1):lower() .. why:sub(2))
   local place = at and (" at " .. text.clean((at:gsub('"', ""):gsub(", port (%d+)$", ":%1")))) or ""
-  local remedy = at and why:find "^[ac]" and "is postgres running there?" or "is the dsn right?"
   failure.raise("no_database", ("cannot reach postgres%s: %s"):format(place, why),
-    ("%s it is from %s"):format(remedy, origin))
+    ("the dsn is from %s; jobq doctor checks it step by step"):format(origin))
 end
 
 function Session:open_embedded()
@@ -97,7 +78,7 @@ function Session:open_embedded()
     failure.raise("no_database", message, hint)
   end
   self.server = server
-  self.dsn, self.origin = server:conninfo(), "--embedded"
+  self.dsn, self.origin = server:conninfo(), self.origin or "--embedded"
 end
 
 --- The connection string, for what connects itself.

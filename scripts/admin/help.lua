@@ -3,6 +3,7 @@ local failure = require "_failure"
 local topics = require "_topics"
 
 return {
+  offline = true,
   summary = "this page, or that of a command or a topic",
   arguments = { { "[COMMAND...]", "the command or the topic to explain" } },
   examples = { { "help" }, { "help enqueue" }, { "help workers cleanup" }, { "help filters" } },

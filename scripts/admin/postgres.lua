@@ -6,8 +6,7 @@ local pg = require "jobq.pg"
 local ACTIONS = { "start", "stop", "status" }
 
 local function folder(context)
-  local embedded = context.options.embedded
-  return type(embedded) == "string" and embedded or ".jobq/pg"
+  return context.config:embedded() or ".jobq/pg"
 end
 
 local function check(value, message, hint)

@@ -28,6 +28,7 @@ M.Process = Process
 local function environment(changes)
   changes = changes or {}
   local list = {}
+  changes.XDG_CONFIG_HOME = changes.XDG_CONFIG_HOME or "/nonexistent" -- nobody's own settings
   for name, value in pairs(uv.os_environ()) do
     local is_ours = name:find "^JOBQ_" or name:find "^PG" or name == "DATABASE_URL"
     if not is_ours and changes[name] == nil then

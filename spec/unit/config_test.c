@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/app/config.h"
@@ -72,6 +73,7 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(r->folder));
     assert_int_equal(chdir(r->folder), 0);
     forget_variables();
+    setenv("XDG_CONFIG_HOME", r->folder, 1); /* nobody's own settings */
     *state = r;
     return 0;
 }
@@ -236,6 +238,42 @@ static void prefers_options_to_variables_to_the_file(void **state)
     assert_int_equal(c->poll_interval_ms, 1000);
     assert_true(c->drain);
     assert_string_equal(c->file, "jobq.conf");
+}
+
+static void prefers_the_file_here_to_that_at_home(void **state)
+{
+    struct rig *r = *state;
+
+    assert_int_equal(mkdir("jobq", 0700), 0);
+    write_config("jobq/jobq.conf", "concurrency = 5\nlog-level = error\ndsn = host=home\n");
+    write_config("jobq.conf", "concurrency = 6\nembedded = here\n");
+    struct config *c = load_well(r, "h");
+    assert_int_equal(c->concurrency, 6);
+    assert_int_equal(c->log_level, LOG_ERROR);
+    assert_string_equal(c->embedded_dir, "here");
+    assert_string_equal(c->file, "jobq.conf");
+
+    write_config("other.conf", "poll-interval = 1s\n");
+    c = load_well(r, "--config other.conf h");
+    assert_int_equal(c->concurrency, 100);
+    assert_int_equal(c->poll_interval_ms, 1000);
+    unlink("jobq/jobq.conf");
+    rmdir("jobq");
+}
+
+static void looks_for_the_file_in_the_home(void **state)
+{
+    struct rig *r = *state;
+
+    unsetenv("XDG_CONFIG_HOME");
+    setenv("HOME", r->folder, 1);
+    assert_int_equal(mkdir(".config", 0700), 0);
+    assert_int_equal(mkdir(".config/jobq", 0700), 0);
+    write_config(".config/jobq/jobq.conf", "concurrency = 5\n");
+    assert_int_equal(load_well(r, "h")->concurrency, 5);
+    unlink(".config/jobq/jobq.conf");
+    rmdir(".config/jobq");
+    rmdir(".config");
 }
 
 static void takes_empty_variables_for_unset(void **state)
@@ -518,6 +556,8 @@ int main(void)
         config_test(takes_options),
         config_test(has_no_more_executors_than_jobs),
         config_test(prefers_options_to_variables_to_the_file),
+        config_test(prefers_the_file_here_to_that_at_home),
+        config_test(looks_for_the_file_in_the_home),
         config_test(takes_empty_variables_for_unset),
         config_test(reads_the_file),
         config_test(refuses_mistakes_in_the_file),

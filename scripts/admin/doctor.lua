@@ -1,0 +1,99 @@
+--- jobq doctor: everything that jobs need, one after the other.
+local checks = require "_checks"
+local color = require "_color"
+local failure = require "_failure"
+local json = require "_json"
+local text = require "_text"
+
+local PAINT = { ok = "good", warn = "warn", fail = "bad", fixed = "good" }
+
+local function examine(context, check)
+  local done, state, found, remedy = pcall(check.run, context)
+  if not done and failure.is(state) then
+    return { name = check.name, state = "fail", found = state.message, remedy = state.hint }
+  elseif not done then
+    error(state, 0)
+  end
+  return { name = check.name, state = state, found = found, remedy = remedy }
+end
+
+-- What could be mended is looked at again.
+local function mend(context, check, result)
+  if result.state == "ok" or not check.fix then
+    return result
+  end
+  local done, fixed, why = pcall(check.fix, context)
+  if not done or not fixed then
+    local reason = failure.is(fixed) and fixed.message or why
+    context.say(("%s: not mended%s"):format(
+      check.name, reason and ": " .. text.clean(reason) or ""))
+    return result
+  end
+  local again = examine(context, check)
+  if again.state == "ok" then
+    again.state, again.found = "fixed", ("%s (%s)"):format(again.found, fixed)
+  end
+  return again
+end
+
+local function print_result(context, result)
+  if context.json then
+    return
+  end
+  context:print(("%s  %-11s  %s"):format(
+    color.paint(PAINT[result.state], ("%-5s"):format(result.state)), result.name, result.found))
+  if result.remedy then
+    context:print((" "):rep(20) .. result.remedy)
+  end
+  io.stdout:flush()
+end
+
+-- Until one fails that all others need.
+local function examine_all(context)
+  local results, failed = {}, 0
+  for i, check in ipairs(checks) do
+    local result = examine(context, check)
+    if context.options.fix then
+      result = mend(context, check, result)
+    end
+    results[i] = result
+    print_result(context, result)
+    failed = failed + (result.state == "fail" and 1 or 0)
+    if result.state == "fail" and check.essential then
+      break
+    end
+  end
+  return results, failed
+end
+
+local function to_items(results)
+  local items = {}
+  for i, result in ipairs(results) do
+    items[i] = json.pick(result, { "name", "state", "found", "remedy" })
+  end
+  return items
+end
+
+return {
+  group = "Database",
+  summary = "check step by step what jobs need, and say what to do",
+  text = [[
+From the dsn to the disk. warn: it works, but not for long or not well. fail: it does not work, and
+the exit status is 6. --fix does what is harmless: it migrates, makes and grants roles, puts back
+the jobs of dead workers, makes the days of history.
+]],
+  role = "jobq_reader",
+  options = { { "--fix", "mend what can be" } },
+  examples = { { "doctor" }, { "doctor --fix" }, { "doctor --json" } },
+
+  run = function(context)
+    local results, failed = examine_all(context)
+    if context.json then
+      context:print_items(to_items(results))
+    end
+    if failed > 0 then
+      failure.raise("problems", text.count(failed, "problem") .. " found",
+        not context.options.fix and "jobq doctor --fix mends what can be" or nil)
+    end
+  end,
+}
