@@ -3,6 +3,8 @@ local topics = require "_topics"
 
 local M = {}
 
+M.INTRODUCTION = "Looks after the jobs of a database; jobq-run runs them."
+
 local WIDTH = 24
 local LINE = 80
 
@@ -134,7 +136,7 @@ end
 function M.of_program(names, load, global_options)
   return table.concat {
     "Usage: jobq [options] COMMAND ...\n",
-    "Looks after the jobs of a database; jobq-run runs them.\n",
+    M.INTRODUCTION .. "\n",
     examples {
       { [[enqueue email.send '{"to": ["ann@example.org"]}']] },
       { "jobs --status failed", "what went wrong lately" },

@@ -26,7 +26,6 @@ local GLOBAL_OPTIONS = {
   { "--help", "this page, of any command", short = "h" },
 }
 
-M.GLOBAL_OPTIONS = GLOBAL_OPTIONS
 
 local function say(message)
   io.stderr:write("jobq: ", message, "\n")
@@ -136,6 +135,15 @@ function Context:help_of_program()
   return help.of_program(command_names(self.scripts), function(name)
     return load_command(self.scripts, name)
   end, GLOBAL_OPTIONS)
+end
+
+--- All of them, for pages and completion: { { name =, command = }, ... }, and the options of all.
+function Context:commands()
+  local list = {}
+  for i, name in ipairs(command_names(self.scripts)) do
+    list[i] = { name = name, command = load_command(self.scripts, name) }
+  end
+  return list, GLOBAL_OPTIONS
 end
 
 function Context.help_of_topic(_, topic)

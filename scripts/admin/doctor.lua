@@ -17,19 +17,27 @@ local function examine(context, check)
   return { name = check.name, state = state, found = found, remedy = remedy }
 end
 
--- What could be mended is looked at again.
+-- A fix answers what it did; or nil, and why not unless there was nothing to do.
+local function fix(context, check)
+  local done, fixed, why = pcall(check.fix, context)
+  if done then
+    return fixed, why
+  elseif failure.is(fixed) then
+    return nil, fixed.message
+  end
+  error(fixed, 0)
+end
+
+-- What was mended is looked at again.
 local function mend(context, check, result)
   if result.state == "ok" or not check.fix then
     return result
   end
-  local done, fixed, why = pcall(check.fix, context)
-  if not done or not fixed then
-    local reason = failure.is(fixed) and fixed.message or why
-    context.say(("%s: not mended%s"):format(
-      check.name, reason and ": " .. text.clean(reason) or ""))
-    return result
+  local fixed, why = fix(context, check)
+  if why and not fixed then
+    context.say(("%s: not mended: %s"):format(check.name, text.clean(why)))
   end
-  local again = examine(context, check)
+  local again = fixed and examine(context, check) or result
   if again.state == "ok" then
     again.state, again.found = "fixed", ("%s (%s)"):format(again.found, fixed)
   end
