@@ -220,6 +220,28 @@ describe("jobq", function()
         { item.queue, item.kind, item.status, item.jobs, item.known })
     end)
 
+    it("count them by kind, queue or hour", function()
+      for _, kind in ipairs { "a", "a", "b" } do
+        db:enqueue { kind }
+      end
+      db:enqueue { "a", queue = "bulk" }
+      db:query "select jobq.cancel(1)"
+      db:query "select jobq.cancel(4)"
+      db:query [[update jobq.finished set status = 'completed', started_at = now() - interval '4 s',
+        finished_at = now() where id = 1]]
+      db:query [[update jobq.finished set status = 'completed', started_at = now() - interval '8 s',
+        finished_at = now() where id = 4]]
+      assert.match("^kind%s+pending%s+completed%s+failed%s+oldest%s+mean%s+run by\n" ..
+        "a%s+1%s+2%s+0%s.*%s6s%s+nobody\nb%s+1%s+0%s+0", ok("stats --by kind").out)
+      assert.match("\nbulk%s+0%s+1%s+0%s+8s\ndefault%s+2%s+1%s+0", ok("stats --by queue").out)
+      local hour = ok("stats --by hour --json").json.items[1]
+      assert.same({ "completed", 2, 6 }, { hour.status, hour.jobs, hour.mean_seconds })
+      assert.match("^%d%d%d%d%-%d%d%-%d%dT%d%d:00:00", hour.hour)
+      assert.match("^hour %(UTC%)%s+completed%s+failed%s+mean\n%d+%-%d+%-%d+ %d%d:00%s+2%s+0%s+6s$",
+        ok("stats --by hour").out)
+      assert.match("'day' is none of kind, queue, hour", jobq("stats --by day").err)
+    end)
+
     it("show workers, those that are gone with --all", function()
       assert.equal("jobq: no workers; start one: jobq-run handlers/", jobq("workers").err)
       local w = engine.worker(db, { ["a.lua"] = "return { run = function() end }" },
