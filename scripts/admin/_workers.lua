@@ -6,10 +6,10 @@ local text = require "_text"
 local M = {}
 
 local ALIVE = [[
-select w.id, w.name, w.host, w.pid, w.running from jobq.worker_status w
+select w.id, w.name, w.host, w.pid, w.claimed from jobq.worker_status w
 where w.state = 'running' order by w.name, w.id]]
 
----@return table[] rows id, name, host, pid, running
+---@return table[] rows id, name, host, pid, claimed (jobs that it holds now)
 function M.alive(context)
   return context.db:query(ALIVE)
 end

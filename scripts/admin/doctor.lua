@@ -2,9 +2,12 @@
 local checks = require "_checks"
 local color = require "_color"
 local failure = require "_failure"
+local help = require "_help"
+local host = require "jobq.host"
 local json = require "_json"
 local text = require "_text"
 
+local INDENT = 20
 local PAINT = { ok = "good", warn = "warn", fail = "bad", fixed = "good" }
 
 local function examine(context, check)
@@ -48,10 +51,12 @@ local function print_result(context, result)
   if context.json then
     return
   end
+  local lines = help.wrap(result.found, math.max((host.columns() or math.huge) - INDENT, INDENT))
   context:print(("%s  %-11s  %s"):format(
-    color.paint(PAINT[result.state], ("%-5s"):format(result.state)), result.name, result.found))
-  if result.remedy then
-    context:print((" "):rep(20) .. result.remedy)
+    color.paint(PAINT[result.state], ("%-5s"):format(result.state)), result.name, lines[1]))
+  table.insert(lines, result.remedy)
+  for i = 2, #lines do
+    context:print((" "):rep(INDENT) .. lines[i])
   end
   io.stdout:flush()
 end

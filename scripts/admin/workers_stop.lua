@@ -40,13 +40,14 @@ end
 
 local function tell(context, rows, grace)
   local items = {}
+  local outlook = grace == 0 and "go back in line" or grace and "have " .. time.span(grace)
+    or "have its own grace"
   for i, worker in ipairs(rows) do
     context.db:row(STOP, worker.id, grace)
     items[i] = json.object { { "id", tostring(worker.id) }, { "name", worker.name } }
     if not context.json then
-      context:print(("worker %s was asked to stop; its running jobs (%d) %s"):format(
-        text.clean(worker.name), worker.running, grace == 0 and "go back in line"
-        or grace and ("have %s"):format(time.span(grace)) or "have its own grace"))
+      context:print(("worker %s was asked to stop; its %s %s"):format(
+        text.clean(worker.name), text.count(worker.claimed, "job"), outlook))
     end
   end
   io.stdout:flush()

@@ -198,7 +198,9 @@ describe("by hand", function()
     end)
 
     it("nobody serves its queue, or knows its kind, or both", function()
-      assert.equal('no living worker knows kind "b"', words(enqueue { "b" }))
+      assert.same({ words = 'no living worker knows kind "b"',
+        hint = "jobq kinds lists those that are known" },
+        db:row("select words, hint from jobq.why($1)", enqueue { "b" }))
       db:query [[update jobq.worker set load_error = 'b.lua:1: oops
         in main']]
       assert.equal("worker spec could not load its handlers: b.lua:1: oops",

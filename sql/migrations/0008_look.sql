@@ -155,8 +155,8 @@ begin
     select w.name, w.load_error into broken from jobq.worker w
       where w.state = 'running' and w.load_error is not null order by w.seen_at desc limit 1;
     return query select 'no_worker_of_kind', format('no living worker knows kind %s', jobq.shown(kind)),
-      coalesce(format('worker %s could not load its handlers: %s', broken.name, split_part(broken.load_error, E'\n', 1)),
-        'jobq kinds lists those that are known');
+      case when broken.name is null then 'jobq kinds lists those that are known'
+        else format('worker %s could not load its handlers: %s', broken.name, split_part(broken.load_error, E'\n', 1)) end;
   end if;
 end $$;
 comment on function jobq.why_nobody is 'Why no living worker could run a job of that kind and queue; no row if one could.';
