@@ -228,6 +228,13 @@ describe("jobq, for many jobs,", function()
       assert.equal("fpfcppp", statuses())
     end)
 
+    it("leaves alone what failed after the preview", function()
+      db:query "update jobq.finished set finished_at = now() + interval '1 min' where id = 2"
+      assert.same({ matched = 2, changed = 2, skipped = 0 },
+        ok("retry --status failed --yes --json").json)
+      assert.equal("pfpcpp", statuses())
+    end)
+
     it("by id says on which worker it runs", function()
       local w = engine.worker(db, { ["x.lua"] = [[local jobq = require "jobq"
         return { run = function() jobq.sleep(60) end }]] }, { executors = 1, name = "web-1" })
@@ -256,6 +263,16 @@ describe("jobq, for many jobs,", function()
       assert.same({ n = 2300, transactions = 3 }, db:row [[select count(*) as n,
         count(distinct xmin::text) as transactions from jobq.finished_cancelled
         where error = 'not needed']])
+    end)
+
+    it("that cannot be changed are passed over", function()
+      local holder = db:enqueue { "a", unique_key = "k" }
+      thousands()
+      db:query "select jobq.cancel_many(array(select id from jobq.ready where id > 1))"
+      db:query([[update jobq.finished set meta = '{"unique": "k"}', status = 'failed',
+        kind_id = (select kind_id from jobq.ready where id = $1) where id < 2000]], holder)
+      assert.same({ matched = 2300, changed = 302, skipped = 1998 }, ok(
+        "retry --status failed --status cancelled --yes --json").json)
     end)
 
     it("are left where an interrupt found them, and the same command goes on", function()

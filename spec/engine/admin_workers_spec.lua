@@ -231,10 +231,16 @@ describe("jobq", function()
       db:wait_until("it runs", "select count(*) = 1 from jobq.log")
       local p = start { "logs", "-f", tostring(id) }
       p:wait_until(function() return p:output():find '"n": 7' end, "the first line")
-      db:query("insert into jobq.job_log (job_id, at, attempt, level, message) " ..
-        "values ($1, now() - interval '20 s', 1, 1, 'late'), ($1, now(), 1, 1, 'same'), " ..
-        "($1, now(), 1, 1, 'same')", id)
-      p:wait_until(function() return p:output():find "same.*same" end, "lines that came later")
+      local at = db:value "select now()::text"
+      local function insert(message, when)
+        db:query("insert into jobq.job_log (job_id, at, attempt, level, message) " ..
+          "values ($1, $2::timestamptz, 1, 1, $3)", id, when or at, message)
+        p:wait_until(function() return p:output():find(message) end, "a line that came later")
+      end
+      insert("late", db:value "select (now() - interval '20 s')::text")
+      insert "same"
+      insert "same"
+      insert "other"
       db:query("select jobq.cancel($1)", id)
       assert.equal(0, p:wait())
       local n = {}
