@@ -122,8 +122,8 @@ static int host_disk(lua_State *L)
         lua_pushfstring(L, "cannot look at '%s': %s", path, strerror(errno));
         return 2;
     }
-    lua_pushinteger(L, (lua_Integer)(v.f_bavail * v.f_frsize));
-    lua_pushinteger(L, (lua_Integer)(v.f_blocks * v.f_frsize));
+    lua_pushinteger(L, (lua_Integer)v.f_bavail * (lua_Integer)v.f_frsize);
+    lua_pushinteger(L, (lua_Integer)v.f_blocks * (lua_Integer)v.f_frsize);
     return 2;
 }
 
