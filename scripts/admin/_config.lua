@@ -11,7 +11,7 @@ local M = {}
 --- The options of jobq-run; a spec compares them with what its --help says.
 M.NAMES = {
   "dsn", "embedded", "queues", "kinds", "concurrency", "executors", "drain", "watch", "job-memory",
-  "executor-memory", "shutdown-grace", "poll-interval", "heartbeat-interval", "dead-after",
+  "executor-memory", "load-timeout", "shutdown-grace", "poll-interval", "heartbeat-interval", "dead-after",
   "config", "name", "log-format", "log-level", "check",
 }
 
