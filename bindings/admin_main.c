@@ -22,6 +22,7 @@
 #include "bindings/embedded_lua.h"
 #include "bindings/json.h"
 #include "bindings/pg.h"
+#include "bindings/vm.h"
 
 #define EXIT_FAILED 1
 
@@ -124,6 +125,7 @@ static int run(lua_State *L)
 static void open_libraries(lua_State *L, const char *scripts)
 {
     luaL_openlibs(L);
+    vm_adopt(L); /* arrays for SQL are written into its scratch buffer */
     lua_getglobal(L, "package");
     lua_pushfstring(L, "%s/?.lua", scripts);
     lua_setfield(L, -2, "path");

@@ -10,9 +10,9 @@ local M = {}
 
 --- The options of jobq-run; a spec compares them with what its --help says.
 M.NAMES = {
-  "dsn", "embedded", "queues", "kinds", "concurrency", "executors", "drain", "watch", "job-memory",
-  "executor-memory", "load-timeout", "shutdown-grace", "poll-interval", "heartbeat-interval", "dead-after",
-  "config", "name", "log-format", "log-level", "check",
+  "dsn", "embedded", "queues", "kinds", "concurrency", "executors", "drain", "watch",
+  "job-memory", "executor-memory", "load-timeout", "shutdown-grace", "poll-interval",
+  "heartbeat-interval", "dead-after", "config", "name", "log-format", "log-level", "check",
 }
 
 -- Of this program alone.
