@@ -254,8 +254,8 @@ describe("jobq", function()
     it("of many are followed until Ctrl-C", function()
       talk()
       local p = start { "logs", "-f", "--kind", "talk.*", "--tail", "0" }
-      db:wait_until("it looks", [[select exists (select from pg_stat_activity
-        where query like '%jobq.log l join%' and pid <> pg_backend_pid())]])
+      db:wait_until("it has looked", [[select exists (select from pg_stat_activity
+        where query like '%jobq.log l join%' and state = 'idle' and pid <> pg_backend_pid())]])
       local id = db:enqueue { "talk.say", args = '{"word": "new"}' }
       p:wait_until(function() return p:output():find "talk.say  new" end, "the new line")
       assert.match((" info   %d talk%%.say  new$"):format(id), p:output())
