@@ -18,6 +18,9 @@
 /* An executor that dies while it starts is tried again after this pause. */
 #define RESTART_PAUSE_MS 1000
 
+/* So many executors may die while a generation loads: handlers do not load, or somebody kills them. */
+#define LOAD_DEATHS 3
+
 struct executor_list {
     struct executor **items; /* owned array of borrowed executors */
     size_t count;
@@ -33,6 +36,7 @@ struct pool {
     struct executor_list leaving;
     struct executor_list apart; /* at most one */
     unsigned generation;
+    unsigned load_deaths; /* of executors of the coming generation */
     bool reload_again;
     bool is_delayed; /* reload_again waits for old runs, and delayed() has told so */
     bool quitting;
@@ -53,6 +57,7 @@ static void on_restart(uv_timer_t *timer);
 static void on_closed(uv_handle_t *handle);
 static void switch_generation(struct pool *p);
 static void give_up_coming(struct pool *p);
+static void replace_coming(struct pool *p, const char *why);
 static void refill(struct pool *p);
 static void retire(struct pool *p, struct executor *e);
 static void retire_all(struct pool *p, struct executor_list *list);
@@ -216,6 +221,7 @@ void pool_close(struct pool *p)
 
 static void start_generation(struct pool *p)
 {
+    p->load_deaths = 0;
     for (size_t i = 0; i < p->options.executors; i++) {
         struct executor *e = spawn(p);
         if (e != NULL) {
@@ -310,6 +316,21 @@ static void give_up_coming(struct pool *p)
     retire_all(p, &p->coming);
 }
 
+/* One that died while it loaded. The kernel kills, too, when memory is short: that is no load error. */
+static void replace_coming(struct pool *p, const char *why)
+{
+    struct executor *e = ++p->load_deaths < LOAD_DEATHS ? spawn(p) : NULL;
+    char message[192];
+
+    if (e != NULL) {
+        list_add(&p->coming, e);
+        return;
+    }
+    (void)snprintf(message, sizeof(message), "an executor died: %s", why);
+    give_up_coming(p);
+    fail_load(p, slice_of(message));
+}
+
 static void on_told(void *owner, struct executor *e, struct frame *f)
 {
     struct pool *p = owner;
@@ -346,10 +367,7 @@ static void on_died(void *owner, struct executor *e, uint32_t culprit, const cha
         p->events->died(p->owner, e, culprit, why);
     }
     if (was_coming && !p->closed) {
-        char message[192];
-        (void)snprintf(message, sizeof(message), "an executor died: %s", why);
-        give_up_coming(p);
-        fail_load(p, slice_of(message));
+        replace_coming(p, why);
     } else if (was_apart && !p->closed) {
         p->events->ready(p->owner); /* the next wish starts another */
     } else if (!was_leaving && was_ready) {

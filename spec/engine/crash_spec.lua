@@ -1,5 +1,6 @@
 local uv = require "luv"
 local engine = require "support.engine"
+local files = require "support.files"
 local samples = require "support.samples"
 
 -- Writes over the program's own code: whatever runs next there is a trap.
@@ -51,6 +52,38 @@ describe("an executor that dies", function()
     end
     assert.equal(10, #notes:read())
     assert.equal(0, w:stop())
+  end)
+
+  -- Somebody ran out of memory, and the kernel chose us.
+  it("is tried again when it is killed while it loads, at the start too", function()
+    local w = engine.start(db, { ["slow.lua"] = ([[
+local mark = io.open(%q)
+if not mark then
+  io.open(%q, "w"):close()
+  while true do end
+end
+mark:close()
+return { ok = { run = function() end } }
+]]):format(notes.path, notes.path) }, { executors = 1 })
+    w:wait_until(function() return files.read(notes.path) end, "the first try to load")
+    uv.kill(w:executors()[1], "sigkill")
+    w:expect "worker ready"
+    db:wait_for(db:enqueue { "slow.ok" }, "completed")
+    assert.equal(0, w:stop())
+  end)
+
+  it("is not tried for ever when it dies while it loads", function()
+    local w = engine.start(db, { ["slow.lua"] = "while true do end" }, { executors = 1 })
+    local killed
+    for try = 1, 3 do
+      killed = w:wait_until(function()
+        local pid = w:executors()[1]
+        return pid ~= killed and pid
+      end, ("try %d to load"):format(try))
+      uv.kill(killed, "sigkill")
+    end
+    assert.equal(3, w:wait())
+    assert.match("an executor died: signal 9", w:errors())
   end)
 
   it("is not shared by jobs under suspicion", function()
