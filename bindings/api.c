@@ -50,6 +50,7 @@ static const luaL_Reg log_functions[] = {
 };
 
 static const luaL_Reg source_functions[] = {
+    {"dump", bind_source_dump},
     {"line", bind_source_line},
     {"list", bind_source_list},
     {"load", bind_source_load},

@@ -7,6 +7,12 @@
 #include <lauxlib.h>
 #include <uv.h>
 
+struct dump {
+    luaL_Buffer *text;
+    bool is_begun;
+};
+
+static int add_piece(lua_State *L, const void *data, size_t size, void *arg);
 static bool is_folder(const char *folder, const uv_dirent_t *entry);
 
 int bind_source_list(lua_State *L)
@@ -65,6 +71,35 @@ int bind_source_line(lua_State *L)
     lua_getinfo(L, ">S", &ar);
     lua_pushinteger(L, ar.linedefined > 0 ? ar.linedefined : 1); /* a C function has none */
     return 1;
+}
+
+int bind_source_dump(lua_State *L)
+{
+    luaL_Buffer text;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_argcheck(L, !lua_iscfunction(L, 1), 1, "expected a Lua function");
+    lua_settop(L, 1);
+    struct dump dump = {.text = &text};
+    (void)lua_dump(L, add_piece, &dump, 0);
+    if (!dump.is_begun) {
+        luaL_buffinit(L, &text);
+    }
+    luaL_pushresult(&text);
+    return 1;
+}
+
+/* The buffer may not be begun before: lua_dump wants the function on top. */
+static int add_piece(lua_State *L, const void *data, size_t size, void *arg)
+{
+    struct dump *dump = arg;
+
+    if (!dump->is_begun) {
+        dump->is_begun = true;
+        luaL_buffinit(L, dump->text);
+    }
+    luaL_addlstring(dump->text, data, size);
+    return 0;
 }
 
 static bool is_folder(const char *folder, const uv_dirent_t *entry)

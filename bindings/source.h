@@ -13,6 +13,9 @@ int bind_source_type(lua_State *L);
 /* path -> function; or nil, message. Texts only: bytecode can crash the process. */
 int bind_source_load(lua_State *L);
 
+/* Lua function -> its bytecode, with all names and lines */
+int bind_source_dump(lua_State *L);
+
 /* function -> line where it begins */
 int bind_source_line(lua_State *L);
 

@@ -5,7 +5,9 @@
 ---   handlers/_mime.lua, handlers/lib/mail.lua: modules for require, no kinds
 local core = require "jobq.core"
 local handler = require "jobq.handler"
+local names = require "jobq.names"
 local nearest = require "jobq.nearest"
+local settings = require "jobq.settings"
 
 local M = {}
 
@@ -68,24 +70,48 @@ local function load_chunk(path)
   return chunk
 end
 
---- Like the standard searcher for Lua files, but texts only.
-local function search_modules(name)
-  local path, message = package.searchpath(name, package.path)
-  if not path then
-    return message
+--- Larger files hold data; to look at them takes long.
+local LARGEST_CHECKED = 1 << 20
+
+--- For what is in the folders of handlers: names are checked before anything runs.
+local function load_checked(path)
+  local chunk, text = load_chunk(path), read(path)
+  if #text <= LARGEST_CHECKED then
+    local is_strict = settings.get("handlers.strict", "false") == "true"
+    local line, message = names.check(chunk, text, require "jobq", is_strict and _G or nil)
+    if line then
+      fail("%s:%d: %s", path, line, message)
+    end
   end
-  return load_chunk(path), path
+  return chunk
 end
 
-local function look_first_in(folder)
+--- Like the standard searcher for Lua files, but texts only.
+local function module_searcher(folders)
+  return function(name)
+    local path, message = package.searchpath(name, package.path)
+    if not path then
+      return message
+    end
+    for _, folder in ipairs(folders) do
+      if path:sub(1, #folder + 1) == folder .. "/" then
+        return load_checked(path), path
+      end
+    end
+    return load_chunk(path), path
+  end
+end
+
+local function look_first_in(folders, folder)
   local path = folder .. "/?.lua;" .. folder .. "/?/init.lua;"
   if package.path:sub(1, #path) ~= path then
     package.path = path .. package.path
   end
+  folders[#folders + 1] = folder
 end
 
 local function execute(path)
-  local ok, family = xpcall(load_chunk(path), core.task.explain)
+  local ok, family = xpcall(load_checked(path), core.task.explain)
   if not ok then
     fail("%s", add_comma_hint(family))
   end
@@ -169,8 +195,8 @@ local function load_folder(kinds, given, folder)
   if #files == 0 then
     fail(
       "no handlers in '%s' (0 .lua files)\n"
-        .. "hint: write one, say %s/hello.lua: return { run = function(job) end }",
-      given, folder)
+        .. "hint: jobq new handler hello --dir %s",
+      given, given)
   end
   for _, name in ipairs(files) do
     load_file(kinds, folder .. "/" .. name)
@@ -178,11 +204,11 @@ local function load_folder(kinds, given, folder)
 end
 
 local function names_in(folder)
-  local names = {}
+  local found = {}
   for _, entry in ipairs(core.source.list(folder) or {}) do
-    names[#names + 1] = entry.name
+    found[#found + 1] = entry.name
   end
-  return names
+  return found
 end
 
 local function fail_missing(given, path)
@@ -192,14 +218,14 @@ local function fail_missing(given, path)
   fail("%s '%s' does not exist%s", path:find("%.lua$") and "file" or "folder", given, hint)
 end
 
-local function load_argument(kinds, given)
+local function load_argument(kinds, folders, given)
   local path = given:gsub("(.)/+$", "%1")
   local type_of_path = core.source.type(path)
   if type_of_path == "folder" then
-    look_first_in(path)
+    look_first_in(folders, path)
     load_folder(kinds, given, path)
   elseif type_of_path == "file" then
-    look_first_in(path:match("^(.*)/[^/]*$") or ".")
+    look_first_in(folders, path:match("^(.*)/[^/]*$") or ".")
     load_file(kinds, path)
   else
     fail_missing(given, path)
@@ -211,10 +237,10 @@ end
 ---@return table? kinds sorted by name; nil and a message when something is wrong
 ---@return string? message
 function M.load(arguments)
-  local kinds = {}
-  package.searchers[2] = search_modules
+  local kinds, folders = {}, {}
+  package.searchers[2] = module_searcher(folders)
   for given in arguments:gmatch("[^\n]+") do
-    local ok, problem = pcall(load_argument, kinds, given)
+    local ok, problem = pcall(load_argument, kinds, folders, given)
     if not ok then
       return nil, core.task.explain(problem)
     end
