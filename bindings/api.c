@@ -29,6 +29,7 @@ static const luaL_Reg task_functions[] = {
     {"explain", bind_explain},
     {"memory_error", bind_memory_error},
     {"parallel", bind_parallel},
+    {"place", bind_place},
     {"raise", bind_raise},
     {"sleep", bind_sleep},
     {"traceback", bind_traceback},

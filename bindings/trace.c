@@ -144,6 +144,12 @@ int bind_raise(lua_State *L)
     return lua_error(L);
 }
 
+int bind_place(lua_State *L)
+{
+    trace_push_place(L);
+    return 1;
+}
+
 int bind_traceback(lua_State *L)
 {
     struct vm *vm = vm_of(L);

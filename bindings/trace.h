@@ -38,6 +38,9 @@ int bind_memory_error(lua_State *L);
 /* message: raises it as an error of the handler's line that has called us. */
 int bind_raise(lua_State *L);
 
+/* -> "file:line: " of the handler's line that has called us, or "" */
+int bind_place(lua_State *L);
+
 /* any error value -> text and traceback: a message handler for xpcall. */
 int bind_traceback(lua_State *L);
 

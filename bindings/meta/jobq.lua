@@ -140,6 +140,17 @@ function jobq.enqueue(kind, args, options) end
 ---@return string? code
 function jobq.enqueue_many(kind, list, options) end
 
+--- assert for what answers `nil, message, code`: gives its arguments back, or raises an error that keeps
+--- the code and says where. It raises for a reply of jobq.http with a status from 400 on, too, with a
+--- code like "http_404". If the code says that another attempt cannot help (what
+--- jobq.smtp.is_permanent says, and HTTP 4xx but 408, 425, 429) the job fails for good.
+---@generic T
+---@param value T
+---@param message? any
+---@param code? string
+---@return T
+function jobq.must(value, message, code) end
+
 --- A setting, from `--set NAME=VALUE`, the config file or the environment (`smtp.host` is
 --- JOBQ_SMTP_HOST). Raises when it is not there and no default is given.
 ---@param name string

@@ -139,6 +139,8 @@ local RUN_ERRORS = {
   { "a field is nil", "broken", "{}",
     "handlers/broken.lua:2: attempt to index a nil value (field 'customer')" },
   { "nil and a message are returned", "nope", "{}", "the shop is closed (closed)" },
+  { "must says that no attempt can help", "must", "{}",
+    "handlers/must.lua:2: no such user (smtp_550)" },
   { "the job has no such field", "field", "{}",
     "handlers/field.lua:2: job has no field 'arg'\nhint: did you mean 'args'?" },
 }
@@ -155,6 +157,8 @@ local RUN_HANDLERS = {
     "  return job.args.customer.name", "end }"),
   ["nope.lua"] = lines("return { max_attempts = 1, run = function()",
     "  return nil, 'the shop is closed', 'closed'", "end }"),
+  ["must.lua"] = lines("return { run = function()",
+    "  require 'jobq'.must(nil, 'no such user', 'smtp_550')", "end }"),
   ["field.lua"] = lines("return { max_attempts = 1, run = function(job)", "  return job.arg.x",
     "end }"),
 }
@@ -175,7 +179,9 @@ describe("a run fails and says so when", function()
       assert.equal(0, p:wait())
       local job = db:job(id)
       assert.equal("failed", job.status)
-      assert.equal(row[4], (job.error:gsub("\nstack traceback:.*", "")))
+      assert.equal(1, job.attempt)
+      local said = job.error:gsub("\nstack traceback:.*", ""):gsub("after 1%.%d s", "after 1.0 s")
+      assert.equal(row[4], said)
     end)
   end
 end)

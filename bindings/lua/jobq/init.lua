@@ -1,6 +1,7 @@
 --- What handlers get from require "jobq".
 local core = require "jobq.core"
 local enqueue = require "jobq.enqueue"
+local must = require "jobq.must"
 local settings = require "jobq.settings"
 local strict = require "jobq.strict"
 local verdict = require "jobq.verdict"
@@ -22,6 +23,7 @@ return strict.close("jobq", {
   fs = module("fs", core.fs),
   http = require "jobq.http",
   json = require "jobq.json",
+  must = must.must,
   parallel = require "jobq.parallel",
   process = require "jobq.process",
   retry = verdict.retry,

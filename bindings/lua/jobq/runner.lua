@@ -2,6 +2,7 @@
 --- main means done; else it is verdict, error, delay in seconds (nil: the default).
 local core = require "jobq.core"
 local job = require "jobq.job"
+local must = require "jobq.must"
 local verdict = require "jobq.verdict"
 
 local M = {}
@@ -91,13 +92,21 @@ local function perform(handler, this)
   return value, message, code
 end
 
+--- A message handler. A permanent failure stays a table: { text }.
+local function explain_error(value)
+  local text = traceback(value)
+  return must.is_permanent(value) and { text } or text
+end
+
 --- The raw reads are safe: both fields are there from the start.
 function M.main(handler)
   local this = begin()
   local attempt = this.attempt
-  local ok, value, message, code = xpcall(perform, traceback, handler, this)
+  local ok, value, message, code = xpcall(perform, explain_error, handler, this)
   if ok then
     return conclude(handler, attempt, value, message, code)
+  elseif type(value) == "table" then
+    return DISCARDED, value[1]
   end
   return failed(handler, attempt, value)
 end
