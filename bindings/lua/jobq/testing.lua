@@ -1,0 +1,196 @@
+--- jobq.testing: handlers in a spec, without a worker, a network and a clock.
+---
+---   local t = require "jobq.testing"
+---   local run = t.handlers "handlers"
+---   t.smtp.replies { 550, "no such user" }
+---   assert.equal("discard", run("email.send", { to = "ann@example.org", ... }).verdict)
+local core = require "jobq.core"
+local fakes = require "jobq.testing.fakes"
+local nearest = require "jobq.nearest"
+local states = require "jobq.testing.state"
+local strict = require "jobq.strict"
+
+if not core.task.run then
+  error("jobq.testing is for specs, handlers have no use for it", 0)
+end
+
+local M = {}
+
+local LONGEST_RUN = 60 -- seconds, of real time
+
+local FAILED, DISCARDED, SNOOZED = 1, 2, 3 -- as in jobq.runner
+local WORDS = { [FAILED] = "failed", [DISCARDED] = "discard", [SNOOZED] = "snooze" }
+
+local OPTIONS = {
+  attempt = true, created_at = true, id = true, idempotency_key = true, max_attempts = true,
+  priority = true, queue = true, run_at = true, tags = true,
+}
+
+--- What the spec that runs has arranged.
+local expected
+
+local function forget()
+  expected = { config = {}, http = {}, process = {}, smtp = {} }
+end
+
+forget()
+
+---- what a spec arranges ----
+
+--- The answers to the next mails, in order: one { 250, "ok" }, or several of them. A text instead of
+--- the number is the code of a failure: { "connect", "cannot reach the smtp server" }.
+local function add_replies(replies)
+  if type(replies[1]) ~= "table" then
+    replies = { replies }
+  end
+  table.move(replies, 1, #replies, #expected.smtp + 1, expected.smtp)
+end
+
+--- What answers requests: a status, a table { status, headers, body or json }, { code, message } of a
+--- failure, or a function that gets the request and gives one of these. A url may end in *.
+local function add_route(method, url, reply)
+  table.insert(expected.http, { method = method:upper(), url = url, reply = reply })
+end
+
+--- What a program does: a table { status, signal, stdout, stderr }, { code, message } if it cannot be
+--- started, or a function that gets the words and gives one of these.
+local function add_program(program, result)
+  table.insert(expected.process, { program = program, result = result })
+end
+
+--- Settings, for this spec.
+local function add_config(settings)
+  for name, value in pairs(settings) do
+    expected.config[name] = tostring(value)
+  end
+end
+
+---- a run ----
+
+local function new_world()
+  return {
+    expected = expected, job = {}, logs = {}, mails = {}, programs = {}, requests = {}, slept = 0,
+  }
+end
+
+--- The kinds of a folder in a state of their own.
+local function load_kinds(folder, world)
+  local state = states.new(fakes.new(world), world)
+  local ok, kinds, message = states.within(state, function()
+    local settings = require "jobq.settings"
+    for name, value in pairs(expected.config) do
+      settings.load(name .. "=" .. value .. "\n")
+    end
+    return require("jobq.loader").load(folder .. "\n")
+  end)
+  if not ok or not kinds then
+    error(ok and message or kinds, 0) -- begins with file and line
+  end
+  local by_name = {}
+  for _, kind in ipairs(kinds) do
+    by_name[kind.name] = kind
+  end
+  return by_name, state
+end
+
+local function check_options(options)
+  for name in pairs(options) do
+    if not OPTIONS[name] then
+      error(("run: unknown option '%s'%s"):format(tostring(name), nearest.hint(name, OPTIONS)), 3)
+    end
+  end
+end
+
+--- Arguments arrive as they do in an executor: as JSON.
+local function describe_job(job, handler, args, options)
+  local now = os.time()
+  job.id, job.attempt, job.kind = 1, 1, handler.name
+  job.max_attempts, job.priority, job.queue = handler.max_attempts, handler.priority, handler.queue
+  job.created_at, job.run_at, job.tags = now, now, {}
+  for name, value in pairs(options) do
+    job[name] = value
+  end
+  job.idempotency_key = job.idempotency_key or "jobq-" .. job.id
+  job.args_text = next(args) and core.json.encode(args) or "{}"
+end
+
+--- Keeps what run returns; values that a worker would only warn of are mistakes here.
+local function watch(handler, world)
+  local run = handler.run
+  handler.run = function(job)
+    local value, message, code = run(job)
+    local is_failure = not value and message ~= nil
+    if is_failure then
+      world.code = code
+    elseif value ~= nil and value ~= true and not world.is_verdict(value) then
+      world.problem = ("%s: run returned %s, expected nothing, true, a verdict or nil, message")
+        :format(handler.name, value == false and "false" or "a " .. type(value))
+    end
+    world.value = value
+    return value, message, code
+  end
+end
+
+local function split(text)
+  local message, traceback = (text or ""):match("^(.-)\n(stack traceback:.*)$")
+  return text and (message or text), traceback
+end
+
+local function conclude(world, verdict, text, delay)
+  local message, traceback = split(text)
+  local is_asked = verdict == FAILED and world.is_verdict(world.value)
+  return {
+    verdict = is_asked and "retry" or WORDS[verdict] or "done",
+    error = message, traceback = traceback, code = text and world.code or nil, delay = delay,
+    result = world.result, logs = world.logs, slept = world.slept,
+    mails = world.mails, requests = world.requests, programs = world.programs,
+  }
+end
+
+--- One run in a fresh state.
+local function run(folder, kind, args, options)
+  check_options(options)
+  local world = new_world()
+  local kinds, state = load_kinds(folder, world)
+  local handler = kinds[kind]
+  if not handler then
+    error(("there is no kind '%s' in '%s'%s"):format(kind, folder, nearest.hint(kind, kinds)), 3)
+  end
+  describe_job(world.job, handler, args, options)
+  local ok, verdict, text, delay = states.within(state, function()
+    world.is_verdict = require("jobq.verdict").is
+    watch(handler, world)
+    return core.task.run(function()
+      return require("jobq.runner").main(handler)
+    end, LONGEST_RUN)
+  end)
+  if world.problem or not ok then
+    error(world.problem or verdict, 3)
+  end
+  return conclude(world, verdict, text, delay)
+end
+
+--- Loads a folder of handlers, or one file. Gives a function that runs one job of a kind and tells how
+--- it went; see bindings/meta/testing.lua.
+function M.handlers(folder)
+  load_kinds(folder, new_world())
+  return function(kind, args, options)
+    local report = run(folder, kind, args or {}, options or {})
+    return report
+  end
+end
+
+M.config = add_config
+M.http = strict.close("t.http", { on = add_route })
+M.process = strict.close("t.process", { on = add_program })
+M.smtp = strict.close("t.smtp", { replies = add_replies })
+
+local has_busted, busted = pcall(require, "busted")
+if has_busted and busted.subscribe then
+  busted.subscribe({ "test", "end" }, function()
+    forget()
+    return nil, true
+  end)
+end
+
+return strict.close("jobq.testing", M)

@@ -1,0 +1,189 @@
+--- jobq.testing, as a spec of a handler's author uses it.
+local t = require "jobq.testing"
+
+local handlers = require "support.handlers"
+local uv = require "luv"
+
+local function lines(...)
+  return table.concat({ ... }, "\n")
+end
+
+--- A function that runs the only kind of a file, "one", whose run has this body.
+local function handler(body, options)
+  local dir = handlers { ["one.lua"] = lines("local jobq = require 'jobq'",
+    ("return { %s run = function(job)"):format(options or ""), body, "end }") }
+  local run = t.handlers(dir.path)
+  return function(args, run_options)
+    local report = run("one", args, run_options)
+    return report
+  end
+end
+
+describe("a run in a spec", function()
+  it("tells how it went", function()
+    assert.equal("done", handler("") ().verdict)
+    assert.equal("done", handler("return true") ().verdict)
+    assert.equal("failed", handler("error 'no'") ().verdict)
+    assert.equal("failed", handler("return nil, 'no'") ().verdict)
+    assert.equal("retry", handler("return jobq.retry('no', 7)") ().verdict)
+    assert.equal("snooze", handler("return jobq.snooze(7)") ().verdict)
+    assert.equal("discard", handler("return jobq.discard 'no'") ().verdict)
+    assert.equal("discard", handler("jobq.must(nil, 'no', 'smtp_550')") ().verdict)
+  end)
+
+  it("tells what came of it", function()
+    assert.same({ id = 7, list = { 1 } },
+      handler("return jobq.done { id = 7, list = { 1 } }") ().result)
+    assert.equal(7, handler("return jobq.snooze(7)") ().delay)
+    local report = handler("return nil, 'closed for today', 'closed'", "retry_delay = 5,") ()
+    assert.equal("closed for today (closed)", report.error)
+    assert.equal("closed", report.code)
+    assert.equal(5, report.delay)
+    report = handler("error { message = 'no', code = 'x' }") ()
+    assert.same({ "no (x)", "x" }, { report.error, report.code })
+  end)
+
+  it("says where an error was", function()
+    local report = handler("local x = job.args.a.b") ()
+    assert.matches("one.lua:3: attempt to index a nil value %(field 'a'%)$", report.error)
+    assert.matches("^stack traceback:\n\t%S+one.lua:3: in run", report.traceback)
+  end)
+
+  it("gets its arguments as JSON, checked", function()
+    local run = handler("return jobq.done(job.args)", "args = { n = 'integer', s = 'string?' },")
+    assert.equal("integer", math.type(run({ n = 4.0 }).result.n))
+    local report = run { n = "x", other = 1 }
+    assert.equal("discard", report.verdict)
+    assert.equal("one: args.n: 'x' is not an integer; args.other: unknown field", report.error)
+    local shared = { 1 }
+    assert.is_false(handler("return jobq.done(job.args.a == job.args.b)")({
+      a = shared, b = shared }).result)
+  end)
+
+  it("gets the fields of a job", function()
+    local run = handler("return jobq.done { job.id, job.attempt, job.kind, job.queue, "
+      .. "job.max_attempts, job.tags[1] or '', job.idempotency_key }", "queue = 'mail',")
+    assert.same({ 1, 1, "one", "mail", 3, "", "jobq-1" }, { table.unpack(run().result) })
+    local r = run({}, { id = 9, attempt = 2, tags = { "night" }, queue = "other" }).result
+    assert.same({ 9, 2, "one", "other", 3, "night", "jobq-9" }, { table.unpack(r) })
+    assert.error_matches(function() run({}, { atempt = 2 }) end,
+      "run: unknown option 'atempt'\nhint: did you mean 'attempt'?")
+  end)
+
+  it("keeps what it logs", function()
+    local logs = handler("job.log:info('a', { n = 1 }) job.log:warn('b')") ().logs
+    assert.same({ { level = "info", message = "a", fields = { n = 1 } },
+      { level = "warn", message = "b" } }, logs)
+  end)
+
+  it("sleeps at once", function()
+    local before = uv.hrtime()
+    local report = handler("local from = os.time() jobq.sleep(3600) jobq.sleep(0.5) "
+      .. "return jobq.done(os.time() - from)") ()
+    assert.equal(3600.5, report.slept)
+    assert.is_true(report.result >= 3600 and report.result < 3610)
+    assert.is_true(uv.hrtime() - before < 10e9)
+    assert.matches("number expected", handler("jobq.sleep 'x'") ().error)
+  end)
+
+  it("begins in a fresh state", function()
+    local dir = handlers { ["one.lua"] = "local n = require 'lib.count'\n"
+      .. "return { run = function() n.n = n.n + 1 return require 'jobq'.done(n.n) end }",
+      ["lib/count.lua"] = "return { n = 0 }" }
+    local run = t.handlers(dir.path)
+    assert.equal(1, run("one").result)
+    assert.equal(1, run("one").result)
+    assert.is_nil(package.loaded["lib.count"])
+    assert.is_nil(package.path:find(dir.path, 1, true))
+  end)
+
+  it("sees the globals of a worker", function()
+    local report = handler("return jobq.done { tostring(describe), tostring(os.execute), "
+      .. "tostring(debug), type(assert), type(_G.string) }") ()
+    assert.same({ "nil", "nil", "nil", "function", "table" }, { table.unpack(report.result) })
+    assert.matches("assignment to global 'x'", handler("_G['x'] = 1") ().error)
+    assert.matches("^%S+:3: expected$", handler("local ok, why = pcall(assert, nil, 'expected') "
+      .. "error(why)") ().error)
+  end)
+
+  it("may use files", function()
+    local dir = handlers {}
+    assert.equal("x", handler("jobq.fs.write(job.args.path, 'x') "
+      .. "return jobq.done(jobq.fs.read(job.args.path))")({ path = dir.path .. "f" }).result)
+  end)
+
+  it("may not return just anything", function()
+    local run = handler("return { id = 1 }")
+    local _, message = pcall(run)
+    assert.matches("testing_spec.lua:%d+: one: run returned a table, "
+      .. "expected nothing, true, a verdict or nil, message$", message)
+    assert.error_matches(handler("return false"), "one: run returned false, expected")
+  end)
+
+  it("is of a kind that exists", function()
+    local run = t.handlers(handlers { ["mail.lua"] = "return { send = { run = print } }" }.path)
+    assert.error_matches(function() run "mail.sned" end,
+      "there is no kind 'mail.sned' in '.*'\nhint: did you mean 'mail.send'%?")
+  end)
+
+  it("is of a folder that loads", function()
+    local dir = handlers { ["one.lua"] = "return {\n  timout = 1, run = print }" }
+    local _, message = pcall(t.handlers, dir.path)
+    assert.matches("^%S+one.lua:2: unknown option 'timout' in one\nhint: did you mean 'timeout'%?$",
+      message)
+    local waiting = handlers { ["one.lua"] = "require 'jobq'.sleep(1)" }
+    assert.error_matches(function() t.handlers(waiting.path) end, "can only wait inside run")
+  end)
+end)
+
+describe("mail in a spec", function()
+  local body = "local sent, why, code = jobq.smtp.send { to = 'ann@example.org', subject = 'hi', "
+    .. "text = 'hello' } if not sent then return nil, why, code end return jobq.done(sent.reply)"
+
+  it("goes nowhere, and is kept", function()
+    t.smtp.replies { 250, "queued" }
+    local report = handler(body) ()
+    assert.equal("250 queued", report.result)
+    assert.same({ "ann@example.org" }, report.mails[1].to)
+    assert.matches("\r\nSubject: hi\r\n", report.mails[1].message)
+  end)
+
+  it("is refused as the spec wants, in order", function()
+    t.smtp.replies { { 421, "busy" }, { "connect", "nobody is there" } }
+    local report = handler(body) ()
+    assert.same({ "smtp 421 busy (smtp_421)", "smtp_421" }, { report.error, report.code })
+    report = handler(body) ()
+    assert.same({ "nobody is there (connect)", "connect" }, { report.error, report.code })
+  end)
+
+  it("without a reply fails the spec, whatever the handler does", function()
+    local run = handler("pcall(function() " .. body .. " end)")
+    assert.error_matches(run, "jobq.smtp.send: no reply is left for a mail to ann@example.org\n"
+      .. "hint: t.smtp.replies")
+  end)
+
+  it("of a spec before is forgotten", function()
+    assert.error_matches(handler(body), "no reply is left")
+  end)
+end)
+
+describe("settings in a spec", function()
+  it("are what it says", function()
+    t.config { ["shop.name"] = "corner", ["shop.limit"] = 5 }
+    assert.same({ "corner", "5" }, { table.unpack(
+      handler("return jobq.done { jobq.config 'shop.name', jobq.config 'shop.limit' }") ().result) })
+  end)
+
+  it("are forgotten afterwards", function()
+    assert.matches("setting 'shop.name' is not there", handler("jobq.config 'shop.name'") ().error)
+  end)
+end)
+
+describe("names in a spec", function()
+  it("are checked", function()
+    assert.error_matches(function() return t.handler end,
+      "jobq.testing has no field 'handler'\nhint: did you mean 'handlers'%?")
+    assert.error_matches(function() return t.smtp.replis end,
+      "t.smtp has no field 'replis'\nhint: did you mean 'replies'%?")
+  end)
+end)
