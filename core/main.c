@@ -10,6 +10,7 @@
 #include "core/app/check.h"
 #include "core/app/config.h"
 #include "core/app/engine.h"
+#include "core/app/once.h"
 #include "core/base/log.h"
 #include "core/db/embedded.h"
 
@@ -52,6 +53,8 @@ int main(int argc, char **argv)
         log_configure(config.log_level, config.log_format);
         if (config.check) {
             status = check_run(&config);
+        } else if (config.run_once != NULL) {
+            status = once_run(&config);
         } else if (config.embedded_dir != NULL) {
             status = run_embedded(&config);
         } else {

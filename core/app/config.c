@@ -97,6 +97,7 @@ void config_fini(struct config *c)
     free(c->embedded_dir);
     free(c->dsn_source);
     free(c->kinds);
+    free(c->run_once);
     free(c->name);
     free(c->file);
     option_free_list(c->queues);
@@ -189,7 +190,7 @@ static int take_option(struct loader *l, int answer, char **argv)
     }
     const struct option_row *row =
         answer == 'h' ? option_find("help") : &option_rows[answer - FIRST_LONG];
-    if (row->help == NULL) {
+    if (row->parse == NULL) {
         l->asked_for = l->asked_for == NULL ? row : l->asked_for;
     } else {
         const char *value = optarg != NULL ? optarg : "yes";

@@ -30,6 +30,8 @@ struct config {
     bool drain;
     bool watch;
     bool check;
+    char *run_once;   /* a kind, for core/app/once.h; NULL: work on the queue */
+    uint32_t attempt; /* of that run */
 
     /* Limits and times. */
     uint64_t job_memory_bytes;
