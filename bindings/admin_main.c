@@ -111,6 +111,11 @@ static int run(lua_State *L)
         lua_pushstring(L, argv[i]);
         lua_rawseti(L, -2, i);
     }
+    struct buffer dir = {0};
+    program_dir(&dir);
+    lua_pushlstring(L, dir.data, dir.size);
+    buffer_fini(&dir);
+    lua_setfield(L, -2, "dir"); /* where jobq-run is, too */
     lua_setglobal(L, "arg");
     lua_pushfstring(L, "%s/main.lua", scripts);
     if (luaL_loadfilex(L, lua_tostring(L, -1), "t") != LUA_OK) {

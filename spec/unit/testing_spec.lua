@@ -170,8 +170,8 @@ end)
 describe("settings in a spec", function()
   it("are what it says", function()
     t.config { ["shop.name"] = "corner", ["shop.limit"] = 5 }
-    assert.same({ "corner", "5" }, { table.unpack(
-      handler("return jobq.done { jobq.config 'shop.name', jobq.config 'shop.limit' }") ().result) })
+    local run = handler("return jobq.done { jobq.config 'shop.name', jobq.config 'shop.limit' }")
+    assert.same({ "corner", "5" }, { table.unpack(run().result) })
   end)
 
   it("are forgotten afterwards", function()

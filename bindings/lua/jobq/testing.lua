@@ -37,8 +37,8 @@ forget()
 
 ---- what a spec arranges ----
 
---- The answers to the next mails, in order: one { 250, "ok" }, or several of them. A text instead of
---- the number is the code of a failure: { "connect", "cannot reach the smtp server" }.
+--- The answers to the next mails, in order: one { 250, "ok" }, or several of them. A text instead
+--- of the number is the code of a failure: { "connect", "cannot reach the smtp server" }.
 local function add_replies(replies)
   if type(replies[1]) ~= "table" then
     replies = { replies }
@@ -46,14 +46,14 @@ local function add_replies(replies)
   table.move(replies, 1, #replies, #expected.smtp + 1, expected.smtp)
 end
 
---- What answers requests: a status, a table { status, headers, body or json }, { code, message } of a
---- failure, or a function that gets the request and gives one of these. A url may end in *.
+--- What answers requests: a status, a table { status =, headers =, body = or json = }, { code,
+--- message } of a failure, or a function of the request that gives one of these. A url may end in *.
 local function add_route(method, url, reply)
   table.insert(expected.http, { method = method:upper(), url = url, reply = reply })
 end
 
---- What a program does: a table { status, signal, stdout, stderr }, { code, message } if it cannot be
---- started, or a function that gets the words and gives one of these.
+--- What a program does: a table { status =, signal =, stdout =, stderr = }, { code, message } if it
+--- cannot be started, or a function of the words that gives one of these.
 local function add_program(program, result)
   table.insert(expected.process, { program = program, result = result })
 end
@@ -170,8 +170,8 @@ local function run(folder, kind, args, options)
   return conclude(world, verdict, text, delay)
 end
 
---- Loads a folder of handlers, or one file. Gives a function that runs one job of a kind and tells how
---- it went; see bindings/meta/testing.lua.
+--- Loads a folder of handlers, or one file. Gives a function that runs one job of a kind and tells
+--- how it went; see bindings/meta/testing.lua.
 function M.handlers(folder)
   load_kinds(folder, new_world())
   return function(kind, args, options)

@@ -130,10 +130,8 @@ local function head_of(reply)
 end
 
 local function http_reply(reply, request)
-  if type(reply) == "function" then
-    reply = reply(request)
-  end
-  reply = type(reply) == "number" and { status = reply } or reply or {}
+  reply = type(reply) == "function" and reply(request) or reply
+  reply = type(reply) == "number" and { status = reply } or reply
   if type(reply[1]) == "string" then
     return nil, reply[2] or reply[1], reply[1] -- code, message
   end

@@ -1,5 +1,5 @@
---- A fresh state for handlers in a plain Lua: modules of its own, the globals that an executor has, and
---- under the Lua half of the API a core whose primitives are fakes.
+--- A fresh state for handlers in a plain Lua: modules of its own, the globals that an executor has,
+--- and under the Lua half of the API a core whose primitives are fakes.
 local M = {}
 
 local STANDARD = {
