@@ -132,6 +132,9 @@ int once_run(const struct config *config)
         .config = engine_executor_config(config),
     };
 
+    if (config->conninfo != NULL) {
+        options.config.conninfo = slice_of(config->conninfo);
+    }
     if (!read_args(&o.args)) {
         buffer_fini(&o.args);
         return EXIT_USAGE;
@@ -231,6 +234,7 @@ static void tell_outcome(struct once *o, struct frame *f)
         [VERDICT_DISCARDED] = "discarded",
         [VERDICT_SNOOZED] = "snoozed",
         [VERDICT_STOPPED] = "stopped",
+        [VERDICT_SETTLED] = "done",
     };
     struct wire_outcome m;
 
@@ -244,8 +248,9 @@ static void tell_outcome(struct once *o, struct frame *f)
     }
     tell_field("error", m.error);
     tell_field("result", m.result);
-    bool has_failed = m.verdict != VERDICT_DONE && m.verdict != VERDICT_SNOOZED;
-    end(o, has_failed ? EXIT_FAILED : EXIT_DONE);
+    bool is_good = m.verdict == VERDICT_DONE || m.verdict == VERDICT_SNOOZED ||
+                   m.verdict == VERDICT_SETTLED;
+    end(o, is_good ? EXIT_DONE : EXIT_FAILED);
 }
 
 static void tell_field(const char *name, struct slice text)

@@ -64,6 +64,9 @@ local function command_line(context)
   for _, setting in ipairs(options.set or {}) do
     table.insert(words, "--set=" .. setting)
   end
+  if options.dsn then
+    table.insert(words, "--dsn=" .. options.dsn)
+  end
   table.insert(words, "--")
   local dirs = options.handlers or { "handlers" }
   return table.move(dirs, 1, #dirs, #words + 1, words)

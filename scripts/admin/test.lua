@@ -32,10 +32,13 @@ end
 
 local function busted(context, specs)
   local options = context.options
-  local words = {
-    "env", ("LUA_CPATH=%s/lua/?.so;;"):format(run.program_dir()),
-    "lua5.4", context.scripts .. "/_specs.lua", "--pattern=_spec%.lua$",
-  }
+  local words = { "env", ("LUA_CPATH=%s/lua/?.so;;"):format(run.program_dir()) }
+  if options.db then
+    table.insert(words, "JOBQ_SPEC_DSN=" .. options.db)
+  end
+  for _, word in ipairs { "lua5.4", context.scripts .. "/_specs.lua", "--pattern=_spec%.lua$" } do
+    table.insert(words, word)
+  end
   for _, name in ipairs { "filter", "output" } do
     if options[name] then
       table.insert(words, ("--%s=%s"):format(name, options[name]))
@@ -81,6 +84,8 @@ return {
     { "--filter PATTERN", "only specs whose names match this Lua pattern" },
     { "--output FORMAT", "of busted: utfTerminal, plainTerminal, TAP, gtest, junit, json" },
     { "--watch", "again whenever a file changes" },
+    { "--db DSN", "a server for t.database(), with a role that may make databases; default a "
+      .. "private one in .jobq/spec-pg" },
   },
   examples = {
     { "test" },

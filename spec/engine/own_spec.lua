@@ -160,6 +160,19 @@ describe_plain("jobq test", function()
     assert.matches("\n1%.%.1$", ok("test --output TAP --filter good").out)
   end)
 
+  it("takes a server for databases", function()
+    local db = engine.database()
+    dir:write("handlers/spec/a_spec.lua", "it('asks', function()\n"
+      .. "assert.equal(0, require 'jobq.testing'.database():value 'select count(*) from jobq.job')"
+      .. "\nend)")
+    ok { "test", "--output", "TAP", "--db", db.dsn }
+    assert.is_false(files.exists(dir.path .. ".jobq"))
+    assert.equal(0, db:value "select count(*) from pg_database where datname ~ '^jobq_spec_'")
+    local answer = jobq { "test", "--output", "TAP", "--db", "host=/nowhere" }
+    assert.equal(6, answer.status)
+    assert.matches("t.database%(%): .*/nowhere", answer.out)
+  end)
+
   it("says what is missing", function()
     assert.equal(3, jobq("test").status)
     dir:write("handlers/a.lua", "return { run = print }")

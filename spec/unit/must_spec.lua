@@ -46,6 +46,9 @@ describe("jobq.must", function()
     local failure = raised(reply(404))
     assert.matches("http 404 from 127.0.0.1:8080$", failure.message)
     assert.equal("http_404", failure.code)
+    local plain = reply(503)
+    plain.url = "https://example.org"
+    assert.matches("http 503 from example.org$", raised(plain).message)
   end)
 
   it("knows what another attempt cannot mend", function()

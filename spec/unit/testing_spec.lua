@@ -1,6 +1,7 @@
 --- jobq.testing, as a spec of a handler's author uses it.
 local t = require "jobq.testing"
 
+local files = require "support.files"
 local handlers = require "support.handlers"
 local uv = require "luv"
 
@@ -180,10 +181,152 @@ describe("settings in a spec", function()
 end)
 
 describe("names in a spec", function()
+  it("are those of bindings/meta", function()
+    local text = files.read "bindings/meta/testing.lua"
+    local declared = {}
+    for name in text:gmatch "\nfunction testing%.([%w_.]+)%(" do
+      declared[name] = true
+    end
+    local live = {}
+    for name, value in pairs(t) do
+      for part in pairs(type(value) == "table" and value or {}) do
+        live[name .. "." .. part] = true
+      end
+      live[name] = type(value) == "function" or nil
+    end
+    assert.same(live, declared)
+  end)
+
   it("are checked", function()
     assert.error_matches(function() return t.handler end,
       "jobq.testing has no field 'handler'\nhint: did you mean 'handlers'%?")
     assert.error_matches(function() return t.smtp.replis end,
       "t.smtp has no field 'replis'\nhint: did you mean 'replies'%?")
+  end)
+end)
+
+describe("http in a spec", function()
+  local body = "local reply, why, code = jobq.http.%s if not reply then return nil, why, code end "
+    .. "return jobq.done { status = reply.status, body = reply.body, "
+    .. "type = reply.headers['X-Type'] }"
+
+  it("is answered by the spec", function()
+    t.http.on("GET", "http://shop.test/items", {
+      status = 201, body = "hello", headers = { ["x-type"] = "small" } })
+    local report = handler(body:format "get 'http://shop.test/items'") ()
+    assert.same({ status = 201, body = "hello", type = "small" }, report.result)
+    assert.equal("GET", report.requests[1].method)
+  end)
+
+  it("is answered by the newest that fits, also by a function or a failure", function()
+    t.http.on("post", "http://shop.test/*", 500)
+    t.http.on("post", "http://shop.test/a", function(request)
+      return { json = { got = request.body, kind = request.headers["content-type"] } }
+    end)
+    t.http.on("get", "http://shop.test/*", { "timeout", "too slow" })
+    local post = handler(body:format "post(job.args.url, { json = { n = 1 } })")
+    assert.equal('{"got":"{\\"n\\":1}","kind":"application/json"}',
+      post({ url = "http://shop.test/a" }).result.body)
+    assert.equal(500, post({ url = "http://shop.test/b" }).result.status)
+    local report = handler(body:format "get 'http://shop.test/'") ()
+    assert.same({ "too slow (timeout)", "timeout" }, { report.error, report.code })
+  end)
+
+  it("goes well with must", function()
+    t.http.on("GET", "http://shop.test/", 404)
+    local report = handler("jobq.must(jobq.http.get 'http://shop.test/')") ()
+    assert.equal("discard", report.verdict)
+    assert.matches("one.lua:3: http 404 from shop.test %(http_404%)$", report.error)
+    assert.equal("http_404", report.code)
+  end)
+
+  it("without an answer fails the spec", function()
+    t.http.on("GET", "http://shop.test/", 200)
+    assert.error_matches(handler "pcall(jobq.http.get, 'http://shop.test/other')",
+      "jobq.http: nothing answers GET http://shop.test/other\nhint: t.http.on%('GET'")
+  end)
+end)
+
+describe("enqueuing in a spec", function()
+  it("is kept", function()
+    local report = handler [[
+      local id = jobq.enqueue("email.send", { to = "ann" }, { queue = "mail", delay = 5 })
+      local ids = jobq.enqueue_many("email.digest", { { n = 1 }, { n = 2 } })
+      return jobq.done { id, ids[1], ids[2] }]] ()
+    assert.same({ 1, 2, 3 }, { table.unpack(report.result) })
+    assert.same({ kind = "email.send", args = { to = "ann" }, queue = "mail", delay = 5, id = 1 },
+      report.enqueued[1])
+    assert.equal(3, #report.enqueued)
+    assert.enqueued { kind = "email.send", args = { to = "ann" } }
+    assert.enqueued { kind = "email.digest", args = { n = 2 } }
+    assert.not_enqueued { kind = "email.digest", args = { n = 3 } }
+  end)
+
+  it("is told when it is missed", function()
+    handler "jobq.enqueue('email.send', { to = 'ann' })" ()
+    assert.error_matches(function() assert.enqueued { kind = "email.bounced" } end,
+      'no job like {"kind":"email.bounced"} was enqueued, these were:\n  email.send {"to":"ann"}$')
+    assert.error_matches(function() assert.not_enqueued { kind = "email.send" } end,
+      'a job like {"kind":"email.send"} was enqueued, these were:\n')
+  end)
+
+  it("of a spec before is forgotten", function()
+    assert.error_matches(function() assert.enqueued { kind = "email.send" } end, "nothing was$")
+  end)
+
+  it("is undone with a transaction", function()
+    local report = handler [[
+      jobq.sql.transaction(function(tx)
+        tx:enqueue "kept"
+        tx:transaction(function(inner) inner:enqueue "undone" return nil, "no" end)
+        tx:enqueue "kept.too"
+      end)
+      jobq.sql.transaction(function(tx) tx:enqueue "undone" return nil, "no" end)
+      pcall(jobq.sql.transaction, function(tx) tx:enqueue "undone" error "no" end)]] ()
+    local kinds = {}
+    for i, job in ipairs(report.enqueued) do
+      kinds[i] = job.kind
+    end
+    assert.same({ "kept", "kept.too" }, kinds)
+  end)
+
+  it("may complete the job", function()
+    local report = handler [[
+      jobq.sql.transaction(function(tx) tx:complete { n = 1 } end)
+      error "too late"]] ()
+    assert.same({ "done", 1 }, { report.verdict, report.result.n })
+  end)
+
+  it("does not make a database of it", function()
+    assert.error_matches(handler "pcall(jobq.sql.query, 'select 1')",
+      "jobq.sql: there is no database in this spec\nhint: t.database%(%)")
+  end)
+
+  it("can be worked off", function()
+    local dir = handlers { ["a.lua"] = [[
+      local jobq = require "jobq"
+      return {
+        first = { run = function(job) jobq.enqueue("a.second", { n = job.id }) end },
+        second = { max_attempts = 2, run = function(job)
+          if job.attempt == 1 then error "not yet" end
+        end },
+      }]] }
+    local run = t.handlers(dir.path)
+    run "a.first"
+    local reports = t.drain(run)
+    assert.equal(2, #reports)
+    assert.same({ "a.second", "failed", 1 },
+      { reports[1].kind, reports[1].verdict, reports[1].attempt })
+    assert.same({ "a.second", "done", 2 },
+      { reports[2].kind, reports[2].verdict, reports[2].attempt })
+    assert.same({}, t.enqueued())
+  end)
+
+  it("is not worked off for ever", function()
+    local dir = handlers {
+      ["a.lua"] = "return { run = function() require 'jobq'.enqueue 'a' end }" }
+    local run = t.handlers(dir.path)
+    run "a"
+    assert.error_matches(function() t.drain(run) end, "t.drain: 200 runs, and there is still")
   end)
 end)

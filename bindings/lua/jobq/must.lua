@@ -24,7 +24,8 @@ local function refusal(value)
   if type(meta) ~= "table" or meta.__name ~= "jobq.http.reply" or value.status < 400 then
     return nil
   end
-  local host = tostring(value.url):match("^%a+://[^/?#@]*@?([^/?#]*)") or value.url
+  local place = tostring(value.url):match("^%a+://([^/?#]*)") or value.url
+  local host = place:match("^.*@(.*)$") or place -- without a name and a password
   return ("http %d from %s"):format(value.status, host), "http_" .. value.status
 end
 

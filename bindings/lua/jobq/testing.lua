@@ -4,7 +4,9 @@
 ---   local run = t.handlers "handlers"
 ---   t.smtp.replies { 550, "no such user" }
 ---   assert.equal("discard", run("email.send", { to = "ann@example.org", ... }).verdict)
+local asserts = require "jobq.testing.asserts"
 local core = require "jobq.core"
+local databases = require "jobq.testing.database"
 local fakes = require "jobq.testing.fakes"
 local nearest = require "jobq.nearest"
 local states = require "jobq.testing.state"
@@ -17,6 +19,7 @@ end
 local M = {}
 
 local LONGEST_RUN = 60 -- seconds, of real time
+local MOST_RUNS = 200 -- of t.drain(): beyond, jobs make jobs without end
 
 local FAILED, DISCARDED, SNOOZED = 1, 2, 3 -- as in jobq.runner
 local WORDS = { [FAILED] = "failed", [DISCARDED] = "discard", [SNOOZED] = "snooze" }
@@ -30,7 +33,10 @@ local OPTIONS = {
 local expected
 
 local function forget()
-  expected = { config = {}, http = {}, process = {}, smtp = {} }
+  if expected and expected.database then
+    databases.drop(expected.database)
+  end
+  expected = { config = {}, enqueued = {}, http = {}, last_id = 0, process = {}, smtp = {} }
 end
 
 forget()
@@ -47,7 +53,7 @@ local function add_replies(replies)
 end
 
 --- What answers requests: a status, a table { status =, headers =, body = or json = }, { code,
---- message } of a failure, or a function of the request that gives one of these. A url may end in *.
+--- message } of a failure, or a function of the request that gives one. A url may end in "*".
 local function add_route(method, url, reply)
   table.insert(expected.http, { method = method:upper(), url = url, reply = reply })
 end
@@ -65,22 +71,41 @@ local function add_config(settings)
   end
 end
 
+--- A database of this spec alone, migrated; from here on jobq.sql is real and reaches it. It goes
+--- with the spec, and all that was done in it.
+local function open_database()
+  expected.database = expected.database or databases.open()
+  return expected.database
+end
+
 ---- a run ----
 
 local function new_world()
   return {
-    expected = expected, job = {}, logs = {}, mails = {}, programs = {}, requests = {}, slept = 0,
+    enqueued = {}, expected = expected, job = {}, logs = {}, mails = {}, programs = {},
+    requests = {}, slept = 0,
   }
+end
+
+--- The jobs that wait in this spec.
+local function pending()
+  return expected.database and databases.pending(expected.database) or expected.enqueued
+end
+
+local function settings_text()
+  local lines = {}
+  for name, value in pairs(expected.config) do
+    lines[#lines + 1] = name .. "=" .. value .. "\n"
+  end
+  return table.concat(lines)
 end
 
 --- The kinds of a folder in a state of their own.
 local function load_kinds(folder, world)
   local state = states.new(fakes.new(world), world)
   local ok, kinds, message = states.within(state, function()
-    local settings = require "jobq.settings"
-    for name, value in pairs(expected.config) do
-      settings.load(name .. "=" .. value .. "\n")
-    end
+    local database = expected.database
+    require("jobq.settings").load(settings_text(), database and database.dsn or "none")
     return require("jobq.loader").load(folder .. "\n")
   end)
   if not ok or not kinds then
@@ -140,11 +165,33 @@ local function conclude(world, verdict, text, delay)
   local message, traceback = split(text)
   local is_asked = verdict == FAILED and world.is_verdict(world.value)
   return {
-    verdict = is_asked and "retry" or WORDS[verdict] or "done",
+    verdict = world.completed and "done" or is_asked and "retry" or WORDS[verdict] or "done",
     error = message, traceback = traceback, code = text and world.code or nil, delay = delay,
     result = world.result, logs = world.logs, slept = world.slept,
     mails = world.mails, requests = world.requests, programs = world.programs,
+    enqueued = world.enqueued, max_attempts = world.job.max_attempts,
   }
+end
+
+--- What a run has enqueued: it has committed that, or there is a database to ask.
+local function keep_enqueued(world, before)
+  if expected.database then
+    for _, job in ipairs(databases.pending(expected.database)) do
+      if not before[job.id] then
+        table.insert(world.enqueued, job)
+      end
+    end
+  else
+    table.move(world.enqueued, 1, #world.enqueued, #expected.enqueued + 1, expected.enqueued)
+  end
+end
+
+local function ids(jobs)
+  local set = {}
+  for _, job in ipairs(jobs) do
+    set[job.id] = true
+  end
+  return set
 end
 
 --- One run in a fresh state.
@@ -157,6 +204,7 @@ local function run(folder, kind, args, options)
     error(("there is no kind '%s' in '%s'%s"):format(kind, folder, nearest.hint(kind, kinds)), 3)
   end
   describe_job(world.job, handler, args, options)
+  local before = ids(pending())
   local ok, verdict, text, delay = states.within(state, function()
     world.is_verdict = require("jobq.verdict").is
     watch(handler, world)
@@ -167,7 +215,46 @@ local function run(folder, kind, args, options)
   if world.problem or not ok then
     error(world.problem or verdict, 3)
   end
+  keep_enqueued(world, before)
   return conclude(world, verdict, text, delay)
+end
+
+---- the queue ----
+
+local function take()
+  local job = pending()[1]
+  if job and expected.database then
+    databases.remove(expected.database, job.id)
+  else
+    table.remove(expected.enqueued, 1)
+  end
+  return job
+end
+
+--- All attempts of a job, and its runs after a snooze.
+local function work(run_kind, job, reports)
+  local attempt = 1
+  repeat
+    local report = run_kind(job.kind, job.args,
+      { id = job.id, attempt = attempt, queue = job.queue, tags = job.tags })
+    report.kind, report.attempt = job.kind, attempt
+    reports[#reports + 1] = report
+    if #reports > MOST_RUNS then
+      error(("t.drain: %d runs, and there is still something to do"):format(MOST_RUNS), 3)
+    end
+    local has_failed = report.verdict == "failed" or report.verdict == "retry"
+    attempt = has_failed and attempt + 1 or attempt
+  until not (report.verdict == "snooze" or has_failed and attempt <= report.max_attempts)
+end
+
+--- Works until nothing waits: what specs and handlers have enqueued, and again what failed. Gives
+--- the reports of the runs.
+function M.drain(run_kind)
+  local reports = {}
+  for job in take do
+    work(run_kind, job, reports)
+  end
+  return reports
 end
 
 --- Loads a folder of handlers, or one file. Gives a function that runs one job of a kind and tells
@@ -181,14 +268,23 @@ function M.handlers(folder)
 end
 
 M.config = add_config
+M.database = open_database
+M.enqueued = pending
 M.http = strict.close("t.http", { on = add_route })
 M.process = strict.close("t.process", { on = add_program })
 M.smtp = strict.close("t.smtp", { replies = add_replies })
+
+asserts.register(pending)
 
 local has_busted, busted = pcall(require, "busted")
 if has_busted and busted.subscribe then
   busted.subscribe({ "test", "end" }, function()
     forget()
+    return nil, true
+  end)
+  busted.subscribe({ "exit" }, function()
+    forget()
+    databases.stop()
     return nil, true
   end)
 end

@@ -2,8 +2,9 @@
 --- reaches others is a fake, and what nobody has faked ends the spec.
 ---
 --- A world is what one run can see and has done: expected (what the spec has arranged), job, logs,
---- slept, mails, requests, programs, result, code, problem.
+--- slept, mails, requests, programs, result, code, completed, problem.
 local core = require "jobq.core"
+local queue = require "jobq.testing.queue"
 
 local M = {}
 
@@ -129,13 +130,18 @@ local function head_of(reply)
   return table.concat(lines) .. "\n"
 end
 
+local function http_body(reply)
+  return reply.json ~= nil and core.json.encode(reply.json) or reply.body or ""
+end
+
+--- In the order of what core.http.perform gives.
 local function http_reply(reply, request)
   reply = type(reply) == "function" and reply(request) or reply
   reply = type(reply) == "number" and { status = reply } or reply
   if type(reply[1]) == "string" then
     return nil, reply[2] or reply[1], reply[1] -- code, message
   end
-  local body = reply.body or reply.json ~= nil and core.json.encode(reply.json) or ""
+  local body = http_body(reply)
   return reply.status or 200, head_of(reply), body, request.url, 0, #body, "1.1"
 end
 
@@ -203,7 +209,7 @@ local function add_process(fake, world)
   end
 end
 
-local PARTS = { http = add_http, process = add_process, smtp = add_smtp }
+local PARTS = { http = add_http, process = add_process, smtp = add_smtp, sql = queue.add }
 
 ---- all of them ----
 

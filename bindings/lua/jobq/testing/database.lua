@@ -1,0 +1,127 @@
+--- A private PostgreSQL for specs, and a fresh, migrated database in it for each spec that asks.
+---
+--- The server is in .jobq/spec-pg and stays for all files of a run; JOBQ_SPEC_DSN names another
+--- one, with a role that may make databases.
+local core = require "jobq.core"
+
+local M = {}
+
+local FOLDER = ".jobq/spec-pg"
+local KEPT = "jobq.testing.server" -- in package.preload: busted loads us anew for each file
+
+local pg = core.pg
+
+local Database = {}
+Database.__index = Database
+
+local function query(conn, sql, ...)
+  local rows, message, sqlstate = conn:query(sql, ...)
+  if not rows then
+    error(("%s (%s)\nin: %s"):format(message, sqlstate, sql), 0)
+  end
+  return rows
+end
+
+--- Rows; raises what goes wrong.
+function Database:query(sql, ...)
+  self.conn = self.conn or assert(pg.connect(self.dsn))
+  return query(self.conn, sql, ...)
+end
+
+--- The only column of the first row.
+function Database:value(sql, ...)
+  local row = self:query(sql, ...)[1]
+  return row and select(2, next(row))
+end
+
+--- The same server, another database.
+local function dsn_of(dsn, name)
+  local place, rest = dsn:match("^(postgres%a*://[^/?]*)/?[^?]*(.*)$")
+  return place and place .. "/" .. name .. rest or ("%s dbname=%s"):format(dsn, name)
+end
+
+--- Databases of runs that were killed; a name tells the session that has made it.
+local function sweep(conn)
+  local rows = query(conn, [[
+    select datname::text as name from pg_database
+    where datname ~ '^jobq_spec_\d+_' and not exists (
+      select from pg_stat_activity where pid::text = split_part(datname, '_', 3))]])
+  for _, row in ipairs(rows) do
+    query(conn, ("drop database if exists %s with (force)"):format(row.name))
+  end
+end
+
+local function start()
+  local server = { count = 0, dsn = os.getenv "JOBQ_SPEC_DSN" }
+  if not server.dsn then
+    local embedded, message = pg.embedded_open(FOLDER)
+    server.embedded = embedded or error("t.database(): " .. message, 0)
+    server.dsn = embedded:conninfo()
+  end
+  local conn, message = pg.connect(server.dsn)
+  server.conn = conn or error("t.database(): " .. message, 0)
+  sweep(conn)
+  server.prefix = "jobq_spec_" .. query(conn, "select pg_backend_pid() as pid")[1].pid
+  server.template = server.prefix .. "_template"
+  query(conn, "create database " .. server.template)
+  local applied, why = pg.migrate_up(dsn_of(server.dsn, server.template))
+  return applied and server or error("t.database(): " .. why, 0)
+end
+
+local function the_server()
+  local kept = package.preload[KEPT]
+  if not kept then
+    local server = start()
+    kept = function() return server end
+    package.preload[KEPT] = kept
+  end
+  return kept()
+end
+
+--- A fresh database.
+function M.open()
+  local server = the_server()
+  server.count = server.count + 1
+  local name = ("%s_%d"):format(server.prefix, server.count)
+  query(server.conn, ("create database %s template %s"):format(name, server.template))
+  return setmetatable({ name = name, dsn = dsn_of(server.dsn, name) }, Database)
+end
+
+--- Ends it, whoever is still connected.
+function M.drop(database)
+  if database.conn then
+    database.conn:close()
+  end
+  query(the_server().conn, ("drop database %s with (force)"):format(database.name))
+end
+
+--- At the end of a run.
+function M.stop()
+  local kept = package.preload[KEPT]
+  if kept then
+    local server = kept()
+    package.preload[KEPT] = nil
+    query(server.conn, "drop database " .. server.template)
+    server.conn:close()
+    if server.embedded then
+      server.embedded:close()
+    end
+  end
+end
+
+--- The jobs that wait, oldest first.
+function M.pending(database)
+  local jobs = database:query([[
+    select id, kind, args::text as args, queue, priority, attempt, max_attempts, tags
+    from jobq.job where status = 'pending' order by id]])
+  for _, job in ipairs(jobs) do
+    job.args = core.json.decode(job.args)
+  end
+  return jobs
+end
+
+function M.remove(database, id)
+  database:query("delete from jobq.ready where id = $1::bigint", id)
+end
+
+return M

@@ -1,0 +1,139 @@
+--- The queue in a spec: what handlers enqueue is kept. Other SQL wants t.database(); it is real.
+local core = require "jobq.core"
+
+local M = {}
+
+--- The parameters of the statements enqueue and enqueue_many, in order; see jobq.enqueue.
+local FIELDS = {
+  "kind", "args", "queue", "priority", "run_at", "delay", "max_attempts", "timeout", "unique_key",
+  "unique_for", "tags",
+}
+
+local NO_DATABASE = "jobq.sql: there is no database in this spec\nhint: t.database()"
+
+--- These change nothing that a spec without a database could see.
+local function is_transaction(sql)
+  return sql:find("^begin") or sql:find("^savepoint ") or sql:find("^release savepoint ")
+end
+
+local function read_jobs(sql, values)
+  local many = sql == core.sql.statement "enqueue_many"
+  if not many and sql ~= core.sql.statement "enqueue" then
+    return nil
+  end
+  local jobs = {}
+  for i, text in ipairs(many and values[2] or { values[2] }) do
+    jobs[i] = {}
+    for at, name in ipairs(FIELDS) do
+      jobs[i][name] = values[at]
+    end
+    jobs[i].args = core.json.decode(text)
+  end
+  return jobs
+end
+
+local Session = {}
+Session.__index = Session
+
+--- What was not committed never was.
+function Session:__close()
+  self.jobs = {}
+end
+
+function Session:keep(jobs, list)
+  local expected = self.world.expected
+  self.answer = {}
+  for i, job in ipairs(jobs) do
+    expected.last_id = expected.last_id + 1
+    job.id = expected.last_id
+    table.insert(list, job)
+    self.answer[i] = { id = job.id }
+  end
+  return true
+end
+
+function Session:query(sql, values)
+  local jobs = read_jobs(sql, values)
+  if jobs then
+    return self:keep(jobs, self.in_transaction and self.jobs or self.world.enqueued)
+  elseif is_transaction(sql) then
+    self.in_transaction = true
+    self.marks[sql:match("^savepoint (.*)$") or ""] = #self.jobs
+    self.answer = {}
+    return true
+  end
+  self.world.problem = self.world.problem or NO_DATABASE
+  error(NO_DATABASE, 0)
+end
+
+--- Only rollbacks to a savepoint are sent like this.
+function Session:post(sql)
+  local mark = self.marks[sql:match("^rollback to savepoint (.*)$")] or 0
+  for i = #self.jobs, mark + 1, -1 do
+    self.jobs[i] = nil
+  end
+end
+
+function Session:commit()
+  local enqueued = self.world.enqueued
+  table.move(self.jobs, 1, #self.jobs, #enqueued + 1, enqueued)
+  self.jobs = {}
+end
+
+--- Without a server.
+local function add_alone(fake, world)
+  function fake.pool()
+    return {}
+  end
+
+  function fake.session()
+    return setmetatable({ world = world, jobs = {}, marks = {} }, Session)
+  end
+
+  function fake.connect()
+    return true
+  end
+
+  function fake.query(session, _, sql, values)
+    return session:query(sql, values)
+  end
+
+  function fake.rows(session)
+    return session.answer, { affected = #session.answer, columns = { "id" } }
+  end
+
+  function fake.post(session, sql)
+    session:post(sql)
+  end
+
+  function fake.finish(session)
+    session:commit()
+    return true
+  end
+
+  function fake.release() end
+end
+
+--- fake: the functions of core for one run.
+function M.add(fake, world)
+  local sql = fake.sql
+  sql.statement = core.sql.statement
+  if world.expected.database then
+    for name, f in pairs(core.sql) do
+      sql[name] = f
+    end
+  else
+    add_alone(sql, world)
+  end
+  local finish = sql.finish
+  function sql.finish(session, completes, result)
+    local ok, message, code, detail, hint = finish(session, false)
+    if ok and completes then
+      world.completed = true
+      fake.run.keep_result(result)
+    end
+    return ok, message, code, detail, hint
+  end
+end
+
+return M
