@@ -322,6 +322,24 @@ describe("enqueuing in a spec", function()
     assert.same({}, t.enqueued())
   end)
 
+  it("is worked off with its snoozes, which are no attempts", function()
+    local dir = handlers { ["a.lua"] = [[
+      local jobq = require "jobq"
+      return { run = function(job)
+        if not job.args.path then
+          return jobq.enqueue("a", { path = "]] .. handlers({}).path .. [[mark" }) and true
+        elseif not jobq.fs.exists(job.args.path) then
+          jobq.must(jobq.fs.write(job.args.path, ""))
+          return jobq.snooze(60)
+        end
+      end }]] }
+    local run = t.handlers(dir.path)
+    assert.equal("done", run("a").verdict)
+    local reports = t.drain(run)
+    assert.same({ "snooze", "done", 1, 2 },
+      { reports[1].verdict, reports[2].verdict, reports[2].attempt, #reports })
+  end)
+
   it("is not worked off for ever", function()
     local dir = handlers {
       ["a.lua"] = "return { run = function() require 'jobq'.enqueue 'a' end }" }
