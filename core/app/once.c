@@ -248,8 +248,8 @@ static void tell_outcome(struct once *o, struct frame *f)
     }
     tell_field("error", m.error);
     tell_field("result", m.result);
-    bool is_good = m.verdict == VERDICT_DONE || m.verdict == VERDICT_SNOOZED ||
-                   m.verdict == VERDICT_SETTLED;
+    bool is_good =
+        m.verdict == VERDICT_DONE || m.verdict == VERDICT_SNOOZED || m.verdict == VERDICT_SETTLED;
     end(o, is_good ? EXIT_DONE : EXIT_FAILED);
 }
 

@@ -247,6 +247,65 @@ describe("http in a spec", function()
   end)
 end)
 
+describe("programs in a spec", function()
+  local body = "local result, why, code = jobq.process.run({ '/usr/bin/convert', job.args.file }, "
+    .. "{ stdin = 'x' }) if not result then return nil, why, code end "
+    .. "return jobq.done { status = result.status, out = result.stdout }"
+
+  it("do what it says", function()
+    t.process.on("convert", { stdout = "done" })
+    local report = handler(body)({ file = "a.png" })
+    assert.same({ status = 0, out = "done" }, report.result)
+    assert.same({ { argv = { "/usr/bin/convert", "a.png" }, stdin = "x" } }, report.programs)
+  end)
+
+  it("fail as it says", function()
+    t.process.on("convert", function(argv)
+      return argv[2] == "a.png" and { status = 3, stderr = "no\nbad file\n" } or { signal = 9 }
+    end)
+    local report = handler(body)({ file = "a.png" })
+    assert.same({ "exit_3", "/usr/bin/convert exited with 3: bad file (exit_3)" },
+      { report.code, report.error })
+    assert.equal("SIGKILL", handler(body)({ file = "b" }).code)
+    t.process.on("/usr/bin/convert", { "ENOENT", "no such file or directory" })
+    report = handler(body)({ file = "a.png" })
+    assert.same({ "ENOENT", "/usr/bin/convert: no such file or directory (ENOENT)" },
+      { report.code, report.error })
+  end)
+
+  it("tell their lines", function()
+    t.process.on("ls", { stdout = "a\nb\nc" })
+    assert.same({ "a", "b", "c" }, { table.unpack(handler [[
+      local lines = {}
+      jobq.process.run({ "ls" }, { on_stdout = function(line) lines[#lines + 1] = line end })
+      return jobq.done(lines)]] ().result) })
+  end)
+
+  it("that nobody has described fail the spec", function()
+    t.process.on("ls", {})
+    assert.error_matches(handler "pcall(jobq.process.run, { 'rm', '-rf', '/' })",
+      "jobq.process: no program 'rm' is there\nhint: t.process.on%('rm'")
+  end)
+end)
+
+describe("what has no fake", function()
+  it("fails the spec", function()
+    assert.error_matches(
+      handler "pcall(jobq.socket.connect, { host = '127.0.0.1', port = 1 })",
+      "jobq.socket: there is no fake for")
+  end)
+
+  it("may be real, where it reaches nobody", function()
+    local report = handler [[
+      local values = jobq.must(jobq.parallel {
+        function() jobq.sleep(5) return 1 end,
+        function() return jobq.crypto.hash("sha256", "x") end,
+      })
+      return jobq.done { values[1], #values[2] }]] ()
+    assert.same({ 1, 5 }, { report.result and report.result[1], report.slept })
+  end)
+end)
+
 describe("enqueuing in a spec", function()
   it("is kept", function()
     local report = handler [[

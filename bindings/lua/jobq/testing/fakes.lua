@@ -166,12 +166,12 @@ local function new_program(result)
   return setmetatable({ result = result }, { __close = function() end })
 end
 
-local function find_program(world, name, argv, options)
+local function find_program(world, name, argv)
   for i = #world.expected.process, 1, -1 do
     local route = world.expected.process[i]
     if route.program == name or route.program == name:match("[^/]*$") then
       local result = route.result
-      return type(result) == "function" and result(argv, options) or result
+      return type(result) == "function" and result(argv) or result
     end
   end
   fail(world, "jobq.process: no program '%s' is there\nhint: t.process.on('%s', { stdout = '' })",
@@ -185,11 +185,7 @@ local function add_process(fake, world)
   function fake.process.start(words, options)
     local argv = table.move(words, GUARD_WORDS + 1, #words, 1, {})
     table.insert(world.programs, { argv = argv, stdin = options.input })
-    local result = find_program(world, argv[1], argv, options)
-    if type(result[1]) == "string" then
-      return nil, result[2] or result[1], result[1] -- code, message
-    end
-    return new_program(result)
+    return new_program(find_program(world, argv[1], argv))
   end
 
   function fake.process.wait()
@@ -202,6 +198,9 @@ local function add_process(fake, world)
 
   function fake.process.result(program)
     local r = program.result
+    if type(r[1]) == "string" then
+      return nil, r[2] or r[1], r[1] -- code, message
+    end
     return {
       status = not r.signal and (r.status or 0) or nil, signal = r.signal,
       seconds = 0, cpu_seconds = 0, peak_memory = 0,
