@@ -64,6 +64,9 @@ local function command_line(context)
   for _, setting in ipairs(options.set or {}) do
     table.insert(words, "--set=" .. setting)
   end
+  if options.rollback then
+    table.insert(words, "--set=sql.rollback=true")
+  end
   if options.dsn then
     table.insert(words, "--dsn=" .. options.dsn)
   end
@@ -83,15 +86,16 @@ return {
       many = true },
     { "--attempt N", "which attempt it is for the handler", type = "integer", min = 1,
       max = 32767 },
+    { "--rollback", "undo what it does by jobq.sql and jobq.enqueue" },
     { "--set NAME=VALUE", "a setting that the handlers need; may be repeated", many = true },
   },
   examples = {
     { [[run-once email.send '{"to": "ann@example.org", "subject": "hi", "text": "hello"}']] },
-    { "run-once report.daily --attempt 3" },
+    { "run-once report.daily --attempt 3 --rollback" },
   },
   text = [[
-The run is a real one: what it sends is sent. Its log goes to stderr. Exit status 1 if it
-fails, 3 if there is no such kind or the handlers do not load.
+The run is a real one: what it sends is sent, and with --rollback too. Its log goes to
+stderr. Exit status 1 if it fails, 3 if there is no such kind or the handlers do not load.
 ]],
 
   run = function(context)

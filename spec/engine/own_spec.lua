@@ -130,6 +130,48 @@ describe("jobq run-once", function()
     assert.matches("killed: it ran on after its timeout of 0.2 s$", answer.out)
   end)
 
+  it("reaches the database, and undoes it all where asked to", function()
+    dir:write("handlers/b.lua", [[
+      local jobq = require "jobq"
+      return { run = function(job)
+        jobq.must(jobq.sql.query "insert into seat values (1)")
+        local taken, why, code = jobq.sql.query "insert into seat values (1)"
+        jobq.must(jobq.sql.transaction(function(tx)
+          tx:query "insert into seat values (2)"
+          tx:transaction(function(inner)
+            inner:query "insert into seat values (3)"
+            return nil, "no"
+          end)
+          tx:enqueue "later"
+        end))
+        jobq.sql.transaction(function(tx)
+          tx:query "insert into seat values (4)"
+          return nil, "no"
+        end)
+        pcall(jobq.sql.transaction, function(tx)
+          tx:query "insert into seat values (5)"
+          error "no"
+        end)
+        jobq.enqueue "later"
+        return jobq.done {
+          code = code, seats = jobq.sql.value "select sum(number)::int from seat",
+          jobs = jobq.sql.value "select count(*) from jobq.job",
+        }
+      end }]])
+    local db = engine.database()
+    db:query "create table seat (number int primary key)"
+    local function count()
+      return { db:value "select count(*) from seat", db:value "select count(*) from jobq.job" }
+    end
+    for _, words in ipairs { "run-once b --json --rollback", "run-once b --json" } do
+      assert.same({ 0, 0 }, count())
+      local answer = engine.jobq(db, words, { cwd = dir.path })
+      assert.equal(0, answer.status, answer.err)
+      assert.same({ code = "23505", seats = 3, jobs = 2 }, answer.json.result)
+    end
+    assert.same({ 2, 2 }, count())
+  end)
+
   it("knows what is no kind, no JSON, no folder", function()
     local answer = jobq "run-once a.okk"
     assert.same({ 3, "" }, { answer.status, answer.out })

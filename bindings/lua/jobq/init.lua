@@ -12,6 +12,10 @@ local function module(name, fields)
   return closed
 end
 
+if settings.get("sql.rollback", "false") == "true" then
+  require("jobq.rollback").install()
+end
+
 return strict.close("jobq", {
   compress = module("compress", core.compress),
   config = settings.get,
