@@ -1,5 +1,5 @@
---- For `jobq run-once --rollback`: all SQL of the run is one transaction in each database, and the end
---- of the run rolls it back. What would be a transaction is a savepoint in it, so that parts of
+--- For `jobq run-once --rollback`: all SQL of the run is one transaction in each database, and the
+--- end of the run rolls it back. What would be a transaction is a savepoint in it, so that parts of
 --- jobq.parallel cannot have one at the same time.
 local core = require "jobq.core"
 
