@@ -30,15 +30,25 @@ local function find_specs(dir)
     ("jobq new handler hello --dir %s writes one"):format(dir))
 end
 
+local function not_installed()
+  failure.raise("failed", "busted for Lua 5.4 is not installed",
+    "as root: apt-get install lua5.4 lua-busted")
+end
+
+local function find_busted()
+  local path = run.capture({ "sh", "-c", "command -v busted" }, ""):gsub("\n$", "")
+  return path ~= "" and path or not_installed()
+end
+
 local function busted(context, specs)
   local options = context.options
   local words = { "env", ("LUA_CPATH=%s/lua/?.so;;"):format(run.program_dir()) }
   if options.db then
     table.insert(words, "JOBQ_SPEC_DSN=" .. options.db)
   end
-  for _, word in ipairs { "lua5.4", context.scripts .. "/_specs.lua", "--pattern=_spec%.lua$" } do
-    table.insert(words, word)
-  end
+  -- The program busted may start another Lua, one that cannot load our module.
+  table.move({ "lua5.4", "-l", "jobq.core", find_busted(), "--pattern=_spec%.lua$" }, 1, 5,
+    #words + 1, words)
   for _, name in ipairs { "filter", "output" } do
     if options[name] then
       table.insert(words, ("--%s=%s"):format(name, options[name]))
@@ -52,8 +62,7 @@ end
 local function check_installed()
   local words = { "lua5.4", "-e", "os.exit(pcall(require, 'busted.runner'))" }
   if run.run(words) ~= 0 then
-    failure.raise("failed", "busted for Lua 5.4 is not installed",
-      "as root: apt-get install lua5.4 lua-busted")
+    not_installed()
   end
 end
 

@@ -6,11 +6,10 @@ local STANDARD = {
   "_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8",
 }
 
-local GLOBALS = {
-  "_VERSION", "collectgarbage", "error", "getmetatable", "ipairs", "math", "next", "pairs",
-  "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select", "setmetatable",
-  "string", "table", "tonumber", "tostring", "type", "utf8", "warn", "xpcall",
-}
+local GLOBALS = [[
+  _VERSION collectgarbage error getmetatable ipairs math next pairs pcall print rawequal rawget
+  rawlen rawset require select setmetatable string table tonumber tostring type utf8 warn xpcall
+]]
 
 local set_upvalue = debug.setupvalue
 
@@ -52,7 +51,7 @@ end
 --- What handlers see as globals; see bindings/sandbox.c.
 local function new_environment(clock)
   local env = {}
-  for _, name in ipairs(GLOBALS) do
+  for name in GLOBALS:gmatch "%S+" do
     env[name] = _G[name]
   end
   env._G, env.assert = env, plain_assert
