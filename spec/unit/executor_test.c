@@ -82,7 +82,7 @@ static void refuses_empty_and_missing_folders(void **state)
     check_load_fails(&rig,
                      "handlers/\n",
                      "no handlers in 'handlers/' (0 .lua files)\n"
-                     "hint: write one, say handlers/hello.lua: return { run = function(job) end }");
+                     "hint: jobq new handler hello --dir handlers/");
     rig_open(&rig);
     rig_write(&rig, "handlers/readme", "");
     check_load_fails(&rig,
@@ -276,7 +276,7 @@ static void shows_the_job(void **state)
                   "      job.idempotency_key, jobq.config('smtp.host') } end },\n"
                   "  typo = { run = function(job) return job.arg end },\n"
                   "  write = { run = function(job) job.x = 1 end },\n"
-                  "  global = { run = function() count = 1 end } }");
+                  "  global = { run = function() _G.count = 1 end } }");
     struct wire_outcome m = rig_do(&rig, "t.show", "");
     assert_verdict(&m, VERDICT_DONE);
     assert_is(m.result,
