@@ -5,6 +5,7 @@ local DIR = "handlers"
 
 return {
   summary = "load handlers as a worker does, and say what is wrong",
+  group = "Handlers",
   arguments = { { "[DIR...]", "folders and files of handlers; default handlers" } },
   options = {
     { "--strict", "names of globals that do not exist are mistakes, too" },
@@ -24,6 +25,9 @@ if something is wrong.
     local words = { run.program_dir() .. "/jobq-run", "--check" }
     for _, setting in ipairs(context.options.set or {}) do
       table.insert(words, "--set=" .. setting)
+    end
+    if context.options.config then
+      table.insert(words, "--config=" .. context.options.config)
     end
     if context.options.strict then
       table.insert(words, "--set=handlers.strict=true")

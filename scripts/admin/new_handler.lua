@@ -113,6 +113,7 @@ end
 
 return {
   summary = "write a handler, and a spec of it that is green at once",
+  group = "Handlers",
   arguments = { { "NAME", "of the file and the kind, e.g. invoice" } },
   options = {
     { "--dir DIR", "where it goes; default handlers" },

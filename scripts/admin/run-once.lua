@@ -67,8 +67,10 @@ local function command_line(context)
   if options.rollback then
     table.insert(words, "--set=sql.rollback=true")
   end
-  if options.dsn then
-    table.insert(words, "--dsn=" .. options.dsn)
+  for _, name in ipairs { "config", "dsn" } do
+    if options[name] then
+      table.insert(words, ("--%s=%s"):format(name, options[name]))
+    end
   end
   table.insert(words, "--")
   local dirs = options.handlers or { "handlers" }
@@ -77,6 +79,7 @@ end
 
 return {
   summary = "run a kind once, without the queue",
+  group = "Handlers",
   arguments = {
     { "KIND", "e.g. email.send" },
     { "[JSON]", "its arguments; - reads them from stdin; {} by default" },

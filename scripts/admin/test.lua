@@ -88,6 +88,7 @@ end
 
 return {
   summary = "run the specs of handlers",
+  group = "Handlers",
   arguments = { { "[DIR]", "the folder of handlers, with a folder spec; default handlers" } },
   options = {
     { "--filter PATTERN", "only specs whose names match this Lua pattern" },

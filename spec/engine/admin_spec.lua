@@ -432,7 +432,7 @@ describe("jobq", function()
       end
       for name in pairs(names) do
         local help = ok(name .. " -h").out
-        assert.match("^Usage: jobq " .. name, help)
+        assert.equal(1, (help:find("Usage: jobq " .. name, 1, true)))
         assert.is_true(help:find "\nExamples:\n" < help:find "\nEverywhere:\n")
         assert.equal(help, ok("help " .. name).out)
       end

@@ -80,6 +80,8 @@ describe("jobq check", function()
     dir:write("handlers/a.lua", "require 'jobq'.config 'a.b'\nreturn { run = print }")
     assert.equal(3, jobq("check").status)
     ok "check --set a.b=1"
+    dir:write("my.conf", "a.b = 1\n")
+    ok "check --config my.conf"
   end)
 end)
 
