@@ -427,7 +427,7 @@ describe("jobq", function()
       local page = ok("help").out
       assert.match("^Usage: jobq ", page)
       local names = {}
-      for name in page:match("\nJobs:\n(.-)\nEverywhere:\n"):gmatch "%f[^\n\0]  (%l[%l%-]+)" do
+      for name in page:match("\nJobs:(.-)\nEverywhere:\n"):gmatch "\n  (%l[%l%- ]-)  " do
         names[name] = true
       end
       for name in pairs(names) do

@@ -43,9 +43,9 @@ end
 --- Databases of runs that were killed; a name tells the session that has made it.
 local function sweep(conn)
   local rows = query(conn, [[
-    select datname::text as name from pg_database
-    where datname ~ '^jobq_spec_\d+_' and not exists (
-      select from pg_stat_activity where pid::text = split_part(datname, '_', 3))]])
+    select d.datname::text as name from pg_database d
+    where d.datname ~ '^jobq_spec_\d+_' and not exists (
+      select from pg_stat_activity a where a.pid::text = split_part(d.datname, '_', 3))]])
   for _, row in ipairs(rows) do
     query(conn, ("drop database if exists %s with (force)"):format(row.name))
   end
