@@ -1,5 +1,6 @@
 require "support.admin"
 
+local clock = require "support.clock"
 local engine = require "support.engine"
 local files = require "support.files"
 local handlers = require "support.handlers"
@@ -230,9 +231,12 @@ describe("jobq", function()
 
     it("sees a clock that is wrong", function()
       db = engine.database()
+      finally(clock.forget)
       local p = engine.process.start {
-        "faketime", "-f", "+1h", require("support.build").program "jobq", "doctor",
-        env = { JOBQ_DSN = db.dsn, JOBQ_ADMIN_SCRIPTS = os.getenv "JOBQ_ADMIN_SCRIPTS" },
+        require("support.build").program "jobq", "doctor",
+        env = clock.env {
+          JOBQ_DSN = db.dsn, JOBQ_ADMIN_SCRIPTS = os.getenv "JOBQ_ADMIN_SCRIPTS", FAKETIME = "+1h",
+        },
       }
       assert.equal(0, p:wait())
       assert.match("warn   clock        this machine and the database differ by %d+m", p:output())

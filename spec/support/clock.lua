@@ -14,6 +14,8 @@ function M.env(env)
   env.LD_PRELOAD = LIBRARY
   env.FAKETIME_DONT_FAKE_MONOTONIC = "1"
   env.DONT_FAKE_MONOTONIC = "1"
+  -- The runtime of the sanitizer wants to be the first library, and may be the second.
+  env.ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0"
   return env
 end
 
