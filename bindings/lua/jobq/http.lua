@@ -1,7 +1,9 @@
 --- jobq.http: a request, from a table of fields to the server's reply.
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
+local parse_bytes = require("jobq.options").parse_bytes
 local settings = require "jobq.settings"
+local sorted_keys = require "jobq.sorted_keys"
 local strict = require "jobq.strict"
 
 local M = {}
@@ -9,8 +11,6 @@ local M = {}
 local TIMEOUT, CONNECT_TIMEOUT = 60, 10 -- seconds
 local REDIRECTS = 5
 local LIMIT, FILE_LIMIT = 10 << 20, 1 << 30 -- bytes
-
-local UNITS = { K = 1 << 10, M = 1 << 20, G = 1 << 30 }
 
 local VERSIONS = { [false] = 1, prior_knowledge = 2 } -- enum http_version; else 0
 
@@ -73,15 +73,6 @@ local function check_line(name, value)
     refuse("bad_header", "%s: %s contains control characters", name, show(value))
   end
   return value
-end
-
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  return keys
 end
 
 ---- url and body ----
@@ -212,9 +203,8 @@ end
 
 local function bytes(request)
   local value = request.limit or (request.to_file and FILE_LIMIT or LIMIT)
-  local number, unit = tostring(value):match("^(%d+)([KMG]?)$")
-  local limit = number and math.tointeger(tonumber(number) * (UNITS[unit] or 1))
-  if not limit then
+  local limit = parse_bytes(value)
+  if not limit or limit < 0 then
     misuse("limit: '%s' is not a number of bytes\nhint: write 1000000, 64K, 10M or 2G",
       tostring(value))
   end

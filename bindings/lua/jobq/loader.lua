@@ -8,6 +8,7 @@ local handler = require "jobq.handler"
 local names = require "jobq.names"
 local nearest = require "jobq.nearest"
 local settings = require "jobq.settings"
+local sorted_keys = require "jobq.sorted_keys"
 
 local M = {}
 
@@ -145,15 +146,6 @@ local function define_member(kinds, path, lines, stem, name, given)
       path, line, tostring(name), type(given))
   end
   define(kinds, path, lines, stem .. "." .. name, given, line)
-end
-
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  return keys
 end
 
 local function load_file(kinds, path)
