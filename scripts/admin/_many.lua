@@ -131,6 +131,27 @@ local function change(context, verb, counts, choose)
   end
 end
 
+--- What the command line means: by_id or by_filter, whichever is called for; raises for a mixture.
+--- for_many: names of options that go with a filter only. example: a hint for who named no jobs.
+function M.dispatch(context, by_id, by_filter, for_many, example)
+  local options = context.options
+  local has_filter = not filters.is_empty(options)
+  if not context.arguments.id[1] then
+    if not has_filter then
+      failure.raise("usage", "ID is missing: the jobs, or options that choose them", example)
+    end
+    return by_filter(context)
+  elseif has_filter then
+    failure.raise("usage", "give ids or options that choose jobs, not both")
+  end
+  for _, name in ipairs(for_many) do
+    if options[(name:gsub("%-", "_"))] then
+      failure.raise("usage", ("--%s is for jobs that options choose"):format(name))
+    end
+  end
+  return by_id(context)
+end
+
 --- options: of the filter. verb: name "retry", gerund "retrying", participle "retried", done
 --- "pending again", more (what the question says besides), statuses that it may be applied to,
 --- expected (the same in words), default (those without --status), and call(bind, ids, n, total):

@@ -1,6 +1,5 @@
 --- jobq cancel ID... | FILTER
 local actions = require "_actions"
-local failure = require "_failure"
 local filters = require "_filter"
 local many = require "_many"
 
@@ -50,18 +49,7 @@ is stopped at its next wait, or after a moment if it computes. jobq retry takes 
   },
 
   run = function(context)
-    local given, options = context.arguments.id, context.options
-    local has_filter = not filters.is_empty(options)
-    if given[1] and has_filter then
-      failure.raise("usage", "give ids or options that choose jobs, not both")
-    elseif given[1] and options.dry_run then
-      failure.raise("usage", "--dry-run is for jobs that options choose")
-    elseif given[1] then
-      return by_id(context)
-    elseif not has_filter then
-      failure.raise("usage", "ID is missing: the jobs, or options that choose them",
-        "jobq cancel --status pending --dry-run shows all that wait")
-    end
-    return by_filter(context)
+    return many.dispatch(context, by_id, by_filter, { "dry-run" },
+      "jobq cancel --status pending --dry-run shows all that wait")
   end,
 }

@@ -1,6 +1,5 @@
 --- jobq retry ID... | FILTER
 local actions = require "_actions"
-local failure = require "_failure"
 local filters = require "_filter"
 local many = require "_many"
 local text = require "_text"
@@ -69,19 +68,7 @@ More than one is shown first, and asked for. A job keeps its id, its history and
   },
 
   run = function(context)
-    local given, options = context.arguments.id, context.options
-    local has_filter = not filters.is_empty(options)
-    if given[1] and has_filter then
-      failure.raise("usage", "give ids or options that choose jobs, not both")
-    elseif given[1] and (options.dry_run or options.over) then
-      failure.raise("usage", ("--%s is for jobs that options choose"):format(
-        options.over and "over" or "dry-run"))
-    elseif given[1] then
-      return by_id(context)
-    elseif not has_filter then
-      failure.raise("usage", "ID is missing: the jobs, or options that choose them",
-        "jobq retry --status failed --dry-run shows all that failed")
-    end
-    return by_filter(context)
+    return many.dispatch(context, by_id, by_filter, { "over", "dry-run" },
+      "jobq retry --status failed --dry-run shows all that failed")
   end,
 }
