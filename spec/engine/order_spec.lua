@@ -40,11 +40,11 @@ describe("a worker takes jobs", function()
 
   it("not before their time", function()
     local w = engine.worker(db, { ["note.lua"] = samples.note }, { executors = 1 })
+    local later = enqueue("later", { delay = "1 hour" })
     local late = enqueue("late", { delay = "1.2 seconds" })
-    local soon = enqueue "soon"
-    db:wait_for(soon, "completed")
-    assert.equal("pending", db:job(late).status)
+    db:wait_for(enqueue "soon", "completed")
     db:wait_for(late, "completed")
+    assert.equal("pending", db:job(later).status)
     assert.is_true(db:value(
       "select started_at >= run_at and run_at >= created_at + interval '1.2 s' from jobq.find($1)",
       late))

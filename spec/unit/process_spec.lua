@@ -367,8 +367,8 @@ describe("jobq.process", function()
           ASAN_OPTIONS = "detect_leaks=0",
         },
       }
-      p:wait_until(function() return files.exists(path "ready") end, "the start of the daemons")
-      assert.is_true(#marked(mark) >= 5)
+      p:wait_until(function() return files.exists(path "ready") and #marked(mark) >= 5 end,
+        "the start of the daemons")
       p:kill()
     end)
   end)
