@@ -2,7 +2,8 @@
  * rescuer.c - looks at all locks every few seconds and remembers since when each has been free.
  *
  * After an outage all workers have been silent for as long as it took, and who is back first must not
- * take the others for dead: on a new connection nobody is declared dead before all had time to be back.
+ * take the others for dead: who was away himself for long declares nobody dead before all had time to
+ * be back. Who was cut off for a moment goes on at once, or under many cuts nobody would ever look.
  */
 #include "core/upkeep/rescuer.h"
 
@@ -28,7 +29,8 @@ struct sighting {
 struct rescuer {
     struct link *upkeep;
     uint64_t dead_after_ms;
-    uint64_t up_ms;             /* since when this connection lives */
+    uint64_t answered_ms;       /* the latest look that was answered, 0: none yet */
+    uint64_t patient_until_ms;  /* declares nobody dead before */
     struct sighting *sightings; /* owned */
     size_t count;
     struct db_params params;
@@ -36,8 +38,7 @@ struct rescuer {
 };
 
 static void on_timer(uv_timer_t *timer);
-static void look(struct rescuer *r, db_done_fn done);
-static void on_first_look(void *arg, const struct db_reply *reply);
+static void look(struct rescuer *r);
 static void on_look(void *arg, const struct db_reply *reply);
 static bool note_all(struct rescuer *r, const struct db_reply *reply);
 static struct sighting *find(struct rescuer *r, int64_t worker_id);
@@ -64,10 +65,12 @@ void rescuer_up(struct rescuer *r)
     uint64_t look_ms = least(LOOK_MS, r->dead_after_ms / 4);
 
     r->count = 0;
-    r->up_ms = clock_now_ms();
+    if (r->answered_ms == 0 || clock_now_ms() - r->answered_ms >= r->dead_after_ms / 2) {
+        r->patient_until_ms = clock_now_ms() + least(GRACE_MS, r->dead_after_ms);
+    }
     look_ms = look_ms > 0 ? look_ms : 1;
     uv_timer_start(&r->timer, on_timer, look_ms, look_ms);
-    look(r, on_first_look);
+    look(r); /* at once, so that a worker that dies soon was seen alive */
 }
 
 void rescuer_close(struct rescuer *r)
@@ -79,27 +82,21 @@ void rescuer_close(struct rescuer *r)
 
 static void on_timer(uv_timer_t *timer)
 {
-    look(timer->data, on_look);
+    look(timer->data);
 }
 
-static void look(struct rescuer *r, db_done_fn done)
+static void look(struct rescuer *r)
 {
-    if (link_query(r->upkeep, SQL_WORKER_LOCKS, NULL, done, r) < 0) {
+    if (link_query(r->upkeep, SQL_WORKER_LOCKS, NULL, on_look, r) < 0) {
         uv_timer_stop(&r->timer); /* rescuer_up() starts it again */
     }
-}
-
-/* At once, so that a worker that dies soon was seen alive. */
-static void on_first_look(void *arg, const struct db_reply *reply)
-{
-    (void)note_all(arg, reply);
 }
 
 static void on_look(void *arg, const struct db_reply *reply)
 {
     struct rescuer *r = arg;
 
-    if (note_all(r, reply) && clock_now_ms() - r->up_ms >= least(GRACE_MS, r->dead_after_ms)) {
+    if (note_all(r, reply) && clock_now_ms() >= r->patient_until_ms) {
         recover(r);
     }
 }
@@ -117,6 +114,7 @@ static bool note_all(struct rescuer *r, const struct db_reply *reply)
         note(find(r, db_get_int(res, i, 0)), db_get_bool(res, i, 1), db_get_time_us(res, i, 2));
     }
     forget_unlisted(r);
+    r->answered_ms = clock_now_ms();
     return true;
 }
 

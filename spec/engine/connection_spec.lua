@@ -223,36 +223,67 @@ describe("a worker whose connection", function()
   end)
 end)
 
+local BACKENDS = [[
+  select array_agg(pid) from pg_stat_activity
+  where application_name like 'jobq-run%' and datname = current_database()]]
+
+local function lose_touch(db, worker)
+  db:query("update jobq.worker set seen_at = now() - interval '1 hour' where id = $1", worker.id)
+end
+
 -- After an outage everybody has been silent for too long, and somebody is back first.
 it("a worker that is back first does not take the others for dead", function()
   local db = engine.database()
   local options = { executors = 1, heartbeat_interval = "200ms", dead_after = "4s" }
-  local function backends()
-    return db:value [[
-      select array_agg(pid) from pg_stat_activity
-      where application_name like 'jobq-run%' and datname = current_database()]]
-  end
   local first = engine.worker(db, texts, options)
-  local of_first = backends()
+  local of_first = db:value(BACKENDS)
   local second = engine.worker(db, texts, options)
-  local before = backends()
+  local before = db:value(BACKENDS)
   second:signal "sigstop"
+  first:signal "sigstop"
+  local since = db:value "select clock_timestamp()"
+  db:wait_until("the outage to be a long one",
+    "select clock_timestamp() > $1::timestamptz + interval '2 s'", since)
   db:query "begin"
-  db:query("update jobq.worker set seen_at = now() - interval '1 hour' where id = $1", second.id)
+  lose_touch(db, second)
   db:query("select pg_terminate_backend(pid) from unnest($1::int[]) pid", of_first)
   db:query "commit"
+  first:signal "sigcont"
   first:expect "database back"
   db:wait_until("the first one has looked for the dead", [[
     select count(*) = 1 from pg_stat_activity
     where application_name = 'jobq-run upkeep' and datname = current_database() and state = 'idle'
       and pid <> all ($1::int[]) and (query like '-- recover: %' or query like '-- worker_locks: %')
-      and query_start > backend_start + interval '500 ms' -- its first look declares nobody dead
+      and query_start > backend_start + interval '500 ms' -- it has looked twice
     ]], before)
   second:signal "sigcont"
   db:wait_until("the other one is heard again",
     "select seen_at > now() - interval '1 hour' from jobq.worker where id = $1", second.id)
   assert.equal(2, db:value "select count(*) from jobq.worker where state = 'running'")
   stop_all { first, second }
+end)
+
+-- Under many cuts nobody would ever be found dead otherwise.
+it("a worker that is cut off again and again, but shortly, finds the dead", function()
+  local db = engine.database()
+  local options = { executors = 1, heartbeat_interval = "200ms", dead_after = "6s" }
+  local first = engine.worker(db, texts, options)
+  db:wait_until("it may declare others dead", [[
+    select exists (select from pg_stat_activity
+      where application_name = 'jobq-run upkeep' and datname = current_database()
+        and query like '-- recover: %' and query_start > backend_start + interval '6 s')]])
+  local second = engine.worker(db, texts, options)
+  second:signal "sigstop"
+  lose_touch(db, second)
+  engine.process.wait_until(function()
+    db:query [[
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'jobq-run upkeep' and datname = current_database()
+        and backend_start < clock_timestamp() - interval '1 s']]
+    return has_said(first, "recovered the jobs of a dead worker")
+  end, "the dead one to be found")
+  second:signal "sigkill"
+  stop_all { first }
 end)
 
 describe("a failover to a standby", function()
