@@ -201,8 +201,7 @@ M.stop_in_order = {
     local slot = victim(stage, chance)
     local life = slot.life
     stage:note("stop_in_order", life.name, 8)
-    life.to = stage.now()
-    uv.kill(life.pid, "sigterm")
+    stage:end_life(life, "sigterm")
     stage:wait("the end of " .. life.name, function() return life.process.status end, 90)
     restart_later(stage, slot, 0.2)
   end,

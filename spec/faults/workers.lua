@@ -71,9 +71,12 @@ function M.up(self)
   return list
 end
 
+--- Or until another fault has met it: whoever ended it sees to the next one.
 function M.wait_until_ready(self, life)
   self:wait("worker " .. life.name, function()
-    if life.process.status then
+    if life.ended then
+      return true
+    elseif life.process.status then
       error(("worker %s ended with %d\n%s"):format(life.name, life.process.status,
         life.process:last_words()))
     end
@@ -85,9 +88,14 @@ end
 function M.kill(self, slot)
   local life = slot.life
   self:note("kill_worker", life.name, 0, { pid = life.pid })
+  self:end_life(life, "sigkill")
+end
+
+--- By order, so its end is no fault of its own.
+function M.end_life(_, life, signal)
   life.to = now()
-  life.killed = true
-  uv.kill(life.pid, "sigkill")
+  life.ended = true
+  uv.kill(life.pid, signal)
 end
 
 function M.executors(_, slot)
