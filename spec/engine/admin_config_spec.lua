@@ -239,7 +239,7 @@ describe("jobq", function()
         },
       }
       assert.equal(0, p:wait())
-      assert.match("warn   clock        this machine and the database differ by %d+[hm]", p:output())
+      assert.match("warn   clock +this machine and the database differ by %d+[hm]", p:output())
     end)
 
     it("tells a role what it may not", function()
