@@ -63,10 +63,11 @@ struct rescuer *rescuer_open(uv_loop_t *loop, struct link *upkeep, uint64_t dead
 void rescuer_up(struct rescuer *r)
 {
     uint64_t look_ms = least(LOOK_MS, r->dead_after_ms / 4);
+    uint64_t now_ms = clock_now_ms();
 
     r->count = 0;
-    if (r->answered_ms == 0 || clock_now_ms() - r->answered_ms >= r->dead_after_ms / 2) {
-        r->patient_until_ms = clock_now_ms() + least(GRACE_MS, r->dead_after_ms);
+    if (r->answered_ms == 0 || now_ms - r->answered_ms >= r->dead_after_ms / 2) {
+        r->patient_until_ms = now_ms + least(GRACE_MS, r->dead_after_ms);
     }
     look_ms = look_ms > 0 ? look_ms : 1;
     uv_timer_start(&r->timer, on_timer, look_ms, look_ms);

@@ -17,7 +17,10 @@ struct rescuer;
 
 struct rescuer *rescuer_open(uv_loop_t *loop, struct link *upkeep, uint64_t dead_after_ms);
 
-/* A new connection: what was seen on the one before counts no more. */
+/*
+ * A new connection: the locks seen on the one before count no more. If no look was answered for half of
+ * dead_after, nobody is declared dead for 15 s, dead_after at most.
+ */
 void rescuer_up(struct rescuer *r);
 
 void rescuer_close(struct rescuer *r);
