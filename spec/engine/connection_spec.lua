@@ -223,9 +223,9 @@ describe("a worker whose connection", function()
   end)
 end)
 
-local BACKENDS = [[
-  select array_agg(pid) from pg_stat_activity
-  where application_name like 'jobq-run%' and datname = current_database()]]
+local UPKEEP = [[
+  from pg_stat_activity
+  where application_name = 'jobq-run upkeep' and datname = current_database()]]
 
 local function lose_touch(db, worker)
   db:query("update jobq.worker set seen_at = now() - interval '1 hour' where id = $1", worker.id)
@@ -235,10 +235,15 @@ end
 it("a worker that is back first does not take the others for dead", function()
   local db = engine.database()
   local options = { executors = 1, heartbeat_interval = "200ms", dead_after = "4s" }
+  local function backends()
+    return db:value [[
+      select array_agg(pid) from pg_stat_activity
+      where application_name like 'jobq-run%' and datname = current_database()]]
+  end
   local first = engine.worker(db, texts, options)
-  local of_first = db:value(BACKENDS)
+  local of_first = backends()
   local second = engine.worker(db, texts, options)
-  local before = db:value(BACKENDS)
+  local before = backends()
   second:signal "sigstop"
   first:signal "sigstop"
   local since = db:value "select clock_timestamp()"
@@ -250,10 +255,9 @@ it("a worker that is back first does not take the others for dead", function()
   db:query "commit"
   first:signal "sigcont"
   first:expect "database back"
-  db:wait_until("the first one has looked for the dead", [[
-    select count(*) = 1 from pg_stat_activity
-    where application_name = 'jobq-run upkeep' and datname = current_database() and state = 'idle'
-      and pid <> all ($1::int[]) and (query like '-- recover: %' or query like '-- worker_locks: %')
+  db:wait_until("the first one has looked for the dead", "select count(*) = 1" .. UPKEEP .. [[
+      and state = 'idle' and pid <> all ($1::int[])
+      and (query like '-- recover: %' or query like '-- worker_locks: %')
       and query_start > backend_start + interval '500 ms' -- it has looked twice
     ]], before)
   second:signal "sigcont"
@@ -268,21 +272,17 @@ it("a worker that is cut off again and again, but shortly, finds the dead", func
   local db = engine.database()
   local options = { executors = 1, heartbeat_interval = "200ms", dead_after = "6s" }
   local first = engine.worker(db, texts, options)
-  db:wait_until("it may declare others dead", [[
-    select exists (select from pg_stat_activity
-      where application_name = 'jobq-run upkeep' and datname = current_database()
-        and query like '-- recover: %' and query_start > backend_start + interval '6 s')]])
+  db:wait_until("it may declare others dead", "select count(*) = 1" .. UPKEEP .. [[
+      and query like '-- recover: %' and query_start > backend_start + interval '6 s']])
   local second = engine.worker(db, texts, options)
   second:signal "sigstop"
   lose_touch(db, second)
   engine.process.wait_until(function()
-    db:query [[
-      select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name = 'jobq-run upkeep' and datname = current_database()
-        and backend_start < clock_timestamp() - interval '1 s']]
+    db:query("select pg_terminate_backend(pid)" .. UPKEEP .. [[
+      and backend_start < clock_timestamp() - interval '1 s']])
     return has_said(first, "recovered the jobs of a dead worker")
   end, "the dead one to be found")
-  second:signal "sigkill"
+  second:kill()
   stop_all { first }
 end)
 

@@ -71,10 +71,10 @@ function M.up(self)
   return list
 end
 
---- Or until another fault has met it: whoever ended it sees to the next one.
+--- Or until a fault has ended it, which sees to the next one.
 function M.wait_until_ready(self, life)
   self:wait("worker " .. life.name, function()
-    if life.ended then
+    if life.ended_by_fault then
       return true
     elseif life.process.status then
       error(("worker %s ended with %d\n%s"):format(life.name, life.process.status,
@@ -91,10 +91,10 @@ function M.kill(self, slot)
   self:end_life(life, "sigkill")
 end
 
---- By order, so its end is no fault of its own.
+--- By a signal of a fault, so that its end is none of its own doing.
 function M.end_life(_, life, signal)
   life.to = now()
-  life.ended = true
+  life.ended_by_fault = true
   uv.kill(life.pid, signal)
 end
 
