@@ -14,6 +14,8 @@
 
 #include <lauxlib.h>
 
+#include "core/base/version.h"
+
 /* A signal handler has nothing else to write to. */
 static volatile sig_atomic_t was_interrupted;
 
@@ -156,12 +158,36 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+/* Into the module on top. */
+static void add_versions(lua_State *L)
+{
+    struct buffer about = {0};
+
+    lua_pushliteral(L, JOBQ_VERSION);
+    lua_setfield(L, -2, "version");
+    lua_pushstring(L, version_commit());
+    lua_setfield(L, -2, "commit");
+    lua_newtable(L);
+    for (int i = 0; version_libraries[i].name != NULL; i++) {
+        lua_createtable(L, 2, 0);
+        lua_pushstring(L, version_libraries[i].name);
+        lua_rawseti(L, -2, 1);
+        lua_pushstring(L, version_libraries[i].version);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "libraries");
+    version_add(&about, "jobq");
+    lua_pushstring(L, buffer_text(&about));
+    lua_setfield(L, -2, "about");
+    buffer_fini(&about);
+}
+
 int luaopen_jobq_host(lua_State *L)
 {
     (void)setlocale(LC_CTYPE,
                     "C.UTF-8"); /* for wcwidth: text is UTF-8 whatever the user's locale */
     luaL_newlib(L, functions);
-    lua_pushliteral(L, JOBQ_VERSION);
-    lua_setfield(L, -2, "version");
+    add_versions(L);
     return 1;
 }

@@ -11,7 +11,10 @@
  *   host.interrupted()      -> boolean; but is told here
  *   host.disk(path)         -> bytes free, bytes in all | nil, message
  *   host.environment()      -> { NAME = value }
- *   host.version            -> "0.1.0"
+ *   host.version            "0.1.0"
+ *   host.commit             "1a2b3c4", or nil
+ *   host.libraries          { { name, version }, ... } of the build
+ *   host.about              what --version prints
  */
 #ifndef BINDINGS_ADMIN_HOST_H
 #define BINDINGS_ADMIN_HOST_H

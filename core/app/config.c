@@ -17,6 +17,7 @@
 #include "core/app/config_file.h"
 #include "core/app/help.h"
 #include "core/app/option.h"
+#include "core/base/version.h"
 
 #define USAGE_STATUS    2
 #define MOST_EXECUTORS  8
@@ -478,7 +479,7 @@ static void print(const struct option_row *asked_for)
     if (strcmp(asked_for->name, "help") == 0) {
         help_add(&page);
     } else {
-        help_add_version(&page);
+        version_add(&page, "jobq-run");
     }
     (void)fputs(buffer_text(&page), stdout);
     (void)fflush(stdout);

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <uv.h>
-
 #include "core/app/option.h"
 
 #define OPTION_WIDTH 24
@@ -46,20 +44,6 @@ void help_add(struct buffer *out)
         "rights,\n"
         "  7 schema mismatch, 8 another worker has the name, 9 the database can only be read,\n"
         "  75 stopped while the database was away.\n");
-}
-
-/* The build may tell JOBQ_COMMIT, and JOBQ_LIBRARIES as "Lua 5.4.4, libpq 15.18". */
-void help_add_version(struct buffer *out)
-{
-    buffer_add_text(out, "jobq-run " JOBQ_VERSION);
-#ifdef JOBQ_COMMIT
-    buffer_add_text(out, " (" JOBQ_COMMIT ")");
-#endif
-    buffer_printf(out, "\nlibraries: libuv %s", uv_version_string());
-#ifdef JOBQ_LIBRARIES
-    buffer_add_text(out, ", " JOBQ_LIBRARIES);
-#endif
-    buffer_add_char(out, '\n');
 }
 
 static void add_row(struct buffer *out, const struct option_row *row)

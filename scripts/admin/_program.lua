@@ -22,7 +22,7 @@ local GLOBAL_OPTIONS = {
   { "--quiet", "no notes on stderr, only errors", short = "q" },
   { "--verbose", "all that is known of an error", short = "v" },
   { "--no-color", "no colours; NO_COLOR=1 does the same" },
-  { "--version", "the version of this program" },
+  { "--version", "the version of this program, and what it is built with" },
   { "--help", "this page, of any command", short = "h" },
 }
 
@@ -217,10 +217,22 @@ local function tell(value, as_json, verbose)
   return failure.EXIT[value.code]
 end
 
+local function tell_version(as_json)
+  if not as_json then
+    io.write(host.about)
+    return
+  end
+  io.write(json.encode(json.object {
+    { "version", host.version },
+    { "commit", host.commit },
+    { "libraries", json.object(host.libraries) },
+  }), "\n")
+end
+
 local function dispatch(words, scripts)
   local values, plain, at = options.scan(GLOBAL_OPTIONS, words, 1, true)
   if values.version then
-    io.write("jobq ", host.version, "\n")
+    tell_version(values.json)
     return 0
   elseif plain[1] then
     local name, next = name_at(scripts, plain[1], words, at)

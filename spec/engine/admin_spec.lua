@@ -467,6 +467,26 @@ describe("jobq", function()
     end)
   end)
 
+  describe("version", function()
+    it("tells commit and libraries, as jobq-run does", function()
+      local said = ok("--version").out
+      assert.match("^jobq %d+%.%d+%.%d+ ?[%x()]*\nbuilt with lua 5%.4%.%d+, libpq [%d.]+, ", said)
+      local p = engine.process.start { require("support.build").program "jobq-run", "--version" }
+      assert.equal(0, p:wait())
+      assert.equal(said, (p:output():gsub("^jobq%-run", "jobq"):gsub("\n$", "")))
+    end)
+
+    it("is JSON for programs", function()
+      local about = ok("--version --json").json
+      assert.match("^%d+%.%d+%.%d+$", about.version)
+      for _, library in ipairs { "lua", "libpq", "libuv", "curl", "openssl", "zstd" } do
+        assert.match("^%d+%.%d+", about.libraries[library])
+      end
+      local commit = ok("--version").out:match "%((%x+)%)" -- none without git
+      assert.is_true(commit == nil or commit == about.commit)
+    end)
+  end)
+
   describe("postgres", function()
     it("starts, stays, and stops", function()
       local dir = engine.handlers {}

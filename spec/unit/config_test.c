@@ -8,6 +8,7 @@
 #include "core/app/config.h"
 #include "core/app/option.h"
 #include "core/base/mem.h"
+#include "core/base/version.h"
 
 #include "spec/unit/unit.h"
 
@@ -544,7 +545,10 @@ static void prints_its_version(void **state)
     assert_int_equal(r->result, -ECANCELED);
     assert_int_equal(r->status, 0);
     assert_contains(r->printed, "jobq-run " JOBQ_VERSION);
-    assert_contains(r->printed, "libuv ");
+    for (const struct version_library *l = version_libraries; l->name != NULL; l++) {
+        assert_contains(r->printed, l->name);
+        assert_true(l->version[0] >= '0' && l->version[0] <= '9');
+    }
 }
 
 #define config_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
