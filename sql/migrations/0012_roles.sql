@@ -2,7 +2,7 @@
 -- roles - who may do what. Functions that a role calls without owning the tables are SECURITY DEFINER.
 --
 --   jobq_producer   only enqueues
---   jobq_worker     runs jobs
+--   jobq_worker     runs jobs: what sql/queries needs, no more
 --   jobq_admin      looks, enqueues, cancels, retries, edits, cleans up, recovers, has workers reload or stop
 --   jobq_reader     looks
 --
@@ -35,12 +35,14 @@ language plpgsql as $$
 declare
   list constant text := $list$
     jobq_producer: execute on function jobq.enqueue, jobq.enqueue_many
-    jobq_worker:   execute on all functions in schema jobq
-    jobq_worker:   usage on all sequences in schema jobq
-    jobq_worker:   select, insert, update, delete on jobq.queue, jobq.kind, jobq.lane, jobq.ready, jobq.lease,
-                   jobq.finished, jobq.attempt, jobq.job_log, jobq.worker, jobq.unique_key, jobq.sleeper,
-                   jobq.cancel_request
-    jobq_worker:   select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
+    jobq_worker:   execute on function jobq.enqueue, jobq.enqueue_many, jobq.declare_kinds, jobq.sort_lanes, jobq.settle,
+                   jobq.complete, jobq.wake_lanes, jobq.wake, jobq.reconcile, jobq.recover, jobq.cleanup
+    jobq_worker:   select, insert on jobq.queue
+    jobq_worker:   select, insert, update on jobq.kind, jobq.lane, jobq.worker
+    jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease
+    jobq_worker:   select, insert, delete on jobq.sleeper
+    jobq_worker:   select, delete on jobq.unique_key, jobq.cancel_request
+    jobq_worker:   insert on jobq.finished, jobq.attempt, jobq.job_log
     jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.cancel_many, jobq.retry,
                    jobq.retry_many, jobq.cleanup, jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
                    jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why
@@ -55,6 +57,7 @@ declare
   name text;
 begin
   revoke all on all functions in schema jobq from public;
+  revoke all on type jobq.ending from public;
   for line in select regexp_matches(list, '(\w+):\s+([^:]*?)\s*(?=\n\s*\w+:|\n\s*$)', 'g') loop
     for name in
       select r.rolname from pg_roles r
