@@ -312,7 +312,6 @@ static void advance(struct db_conn *c)
     }
     watch(c, unsent ? UV_READABLE | UV_WRITABLE : UV_READABLE);
     c->telling = true;
-    deliver_notifications(c);
     collect(c);
     c->telling = false;
     if (c->closed) {
@@ -329,16 +328,19 @@ static bool is_alive(const struct db_conn *c)
 
 /*
  * Asking for a result while PQisBusy would block the loop, and of a connection that is gone libpq says
- * for ever that there is none.
+ * for ever that there is none. libpq reads no further than to the end of a result: notifications that
+ * came with the bytes of an answer are found only behind it, and no event would tell of them.
  */
 static void collect(struct db_conn *c)
 {
+    deliver_notifications(c);
     while (is_alive(c) && c->first < c->length && !PQisBusy(c->pg)) {
         if (take_result(c, &c->steps[c->first])) {
             c->first++;
         }
         if (c->first > 0 && c->steps[c->first - 1].type == STEP_SYNC) {
             finish_transaction(c);
+            deliver_notifications(c);
         }
     }
 }
@@ -430,7 +432,7 @@ static void deliver_notifications(struct db_conn *c)
 {
     PGnotify *n;
 
-    while (!c->closed && (n = PQnotifies(c->pg)) != NULL) {
+    while (!c->closed && !c->lost && (n = PQnotifies(c->pg)) != NULL) {
         if (c->events->notified != NULL) {
             c->events->notified(c->owner, n->relname, n->extra);
         }

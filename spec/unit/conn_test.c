@@ -25,6 +25,7 @@ struct rig {
     size_t lost;
     size_t told;     /* transactions that were told to be lost */
     size_t answered; /* others */
+    size_t heard;    /* notifications */
 };
 
 static void on_lost(void *owner, const char *why)
@@ -35,7 +36,16 @@ static void on_lost(void *owner, const char *why)
     r->lost++;
 }
 
-static const struct db_events events = {.lost = on_lost};
+static void on_notified(void *owner, const char *channel, const char *body)
+{
+    struct rig *r = owner;
+
+    assert_string_equal(channel, "news");
+    assert_string_equal(body, "x");
+    r->heard++;
+}
+
+static const struct db_events events = {on_lost, on_notified};
 
 static void on_done(void *arg, const struct db_reply *reply)
 {
@@ -226,6 +236,37 @@ static void test_end_is_noticed_by_sending_from_a_callback(void **state)
     close_rig(&r);
 }
 
+static void on_last_answer(void *arg, const struct db_reply *reply)
+{
+    struct rig *r = arg;
+
+    assert_null(reply->error);
+    r->answered++;
+}
+
+/* It may have come with the bytes of an answer, and no event of the socket will tell of it then. */
+static void test_notification_behind_an_answer_is_heard(void **state)
+{
+    static const char bytes[] = {'1', 0, 0, 0,   4,   '2', 0,   0, 0,   4,   'n', 0,
+                                 0,   0, 4, 'C', 0,   0,   0,   8, 'S', 'E', 'T', 0,
+                                 'Z', 0, 0, 0,   5,   'I', 'A', 0, 0,   0,   15,  0,
+                                 0,   0, 1, 'n', 'e', 'w', 's', 0, 'x', 0};
+    const struct db_statement statement = {SQL_MARK, NULL};
+    struct rig r;
+
+    (void)state;
+    open_rig(&r);
+    assert_int_equal(db_send(r.conn, &statement, 1, on_last_answer, &r), 0);
+    uv_run(&r.loop, UV_RUN_NOWAIT);
+    assert_int_equal(write(r.server, bytes, sizeof(bytes)), sizeof(bytes));
+    uv_timer_start(&r.deadline, on_deadline, DEADLINE_MS, 0);
+    while (r.answered == 0) {
+        uv_run(&r.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(r.heard, 1);
+    close_rig(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_end_between_two_sendings),
         cmocka_unit_test(test_end_is_noticed_by_sending_from_a_callback),
         cmocka_unit_test(test_closed_before_its_end_is_told),
+        cmocka_unit_test(test_notification_behind_an_answer_is_heard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
