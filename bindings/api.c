@@ -133,6 +133,7 @@ static const luaL_Reg socket_functions[] = {
 static const luaL_Reg smtp_functions[] = {
     {"deliver", bind_smtp_deliver},
     {"encode_body", bind_mail_encode_body},
+    {"encode_bytes", bind_mail_encode_bytes},
     {"encode_header", bind_mail_encode_header},
     {NULL, NULL},
 };

@@ -12,14 +12,22 @@
 /* A mail above this is refused nearly everywhere; it also bounds what is cut below. */
 #define TEXT_MAX ((size_t)64 * 1024 * 1024)
 
-/* The argument as valid UTF-8, in the VM's scratch, which frees it if Lua raises. */
-static struct buffer *check_text(lua_State *L, struct slice *text)
+/* The first argument, and the VM's scratch, empty; it is freed if Lua raises. */
+static struct buffer *check_bytes(lua_State *L, struct slice *bytes)
 {
     struct buffer *scratch = &vm_of(L)->scratch;
 
-    text->data = luaL_checklstring(L, 1, &text->size);
-    luaL_argcheck(L, text->size <= TEXT_MAX, 1, "longer than 64 MiB");
+    bytes->data = luaL_checklstring(L, 1, &bytes->size);
+    luaL_argcheck(L, bytes->size <= TEXT_MAX, 1, "longer than 64 MiB");
     buffer_clear(scratch);
+    return scratch;
+}
+
+/* The same with the argument in it as valid UTF-8. */
+static struct buffer *check_text(lua_State *L, struct slice *text)
+{
+    struct buffer *scratch = check_bytes(L, text);
+
     text_add_clean(scratch, *text, TEXT_MAX);
     return scratch;
 }
@@ -58,4 +66,15 @@ int bind_mail_encode_body(lua_State *L)
     push_encoded(L, scratch, size);
     lua_pushstring(L, mail_encoding_name(encoding));
     return 2;
+}
+
+int bind_mail_encode_bytes(lua_State *L)
+{
+    struct slice bytes;
+    struct buffer *scratch = check_bytes(L, &bytes);
+
+    buffer_add_slice(scratch, bytes);
+    mail_add_body(scratch, bytes.size, MAIL_BASE64);
+    push_encoded(L, scratch, bytes.size);
+    return 1;
 }

@@ -13,4 +13,7 @@ int bind_mail_encode_header(lua_State *L);
  */
 int bind_mail_encode_body(lua_State *L);
 
+/* bytes -> the same as lines of base64, each with CR LF. */
+int bind_mail_encode_bytes(lua_State *L);
+
 #endif

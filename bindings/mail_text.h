@@ -1,8 +1,8 @@
 /*
  * mail_text.h - the encodings of mail. Knows nothing of Lua.
  *
- * The add functions encode the first `size` bytes of the buffer, valid UTF-8, and append the result
- * to the same buffer.
+ * The add functions encode the first `size` bytes of the buffer, valid UTF-8 unless it is to be
+ * base64, and append the result to the same buffer.
  */
 #ifndef BINDINGS_MAIL_TEXT_H
 #define BINDINGS_MAIL_TEXT_H

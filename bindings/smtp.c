@@ -111,11 +111,19 @@ static bool is_ascii(const char *text)
     return true;
 }
 
-/* The recipients are on top of the stack; nothing here raises. */
-static void fill_dialog(lua_State *L,
-                        struct smtp_dialog *d,
-                        lua_Integer count,
-                        struct slice message)
+/* Leaves the array of the message's parts on top, all of them texts. */
+static void push_message(lua_State *L)
+{
+    lua_getfield(L, 1, "message");
+    luaL_argcheck(L, lua_istable(L, -1), 1, "message: array expected");
+    for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, -1); i++) {
+        luaL_argcheck(L, lua_rawgeti(L, -1, i) == LUA_TSTRING, 1, "message: texts expected");
+        lua_pop(L, 1);
+    }
+}
+
+/* The recipients are on top of the stack, the message is below; nothing here raises. */
+static void fill_dialog(lua_State *L, struct smtp_dialog *d, lua_Integer count)
 {
     d->to = mem_resize(NULL, (size_t)count, sizeof(*d->to));
     d->nto = (size_t)count;
@@ -126,7 +134,13 @@ static void fill_dialog(lua_State *L,
         d->utf8 = d->utf8 || !is_ascii(d->to[i]);
         lua_pop(L, 1);
     }
-    buffer_add_slice(&d->message, message);
+    for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, -2); i++) {
+        struct slice part;
+        lua_rawgeti(L, -2, i);
+        part.data = lua_tolstring(L, -1, &part.size);
+        buffer_add_slice(&d->message, part);
+        lua_pop(L, 1);
+    }
 }
 
 int bind_smtp_deliver(lua_State *L)
@@ -142,15 +156,13 @@ int bind_smtp_deliver(lua_State *L)
                                         "to",
                                         "message",
                                         NULL};
-    struct slice message;
     int timeout_s;
 
     luaL_checktype(L, 1, LUA_TTABLE);
     options_check(L, 1, names);
     struct smtp_server server = check_server(L, &timeout_s);
     const char *from = check_address(L, options_text(L, 1, "from", NULL));
-    lua_getfield(L, 1, "message");
-    message.data = luaL_checklstring(L, -1, &message.size);
+    push_message(L);
     lua_Integer count = push_recipients(L);
     struct task *task = task_check(L);
     struct transfers *set = transfers_of(L);
@@ -163,7 +175,7 @@ int bind_smtp_deliver(lua_State *L)
     s->session.done = on_done;
     s->session.closed = on_session_closed;
     s->session.dialog.from = mem_strdup(from);
-    fill_dialog(L, &s->session.dialog, count, message);
+    fill_dialog(L, &s->session.dialog, count);
     smtp_session_start(&s->session, set, task->vm->loop, &server);
     return task_wait(task, &s->wait); /* the loop owns s until on_session_closed */
 }

@@ -7,6 +7,7 @@
 /*
  * Waits. {host, port, tls, username, password, from, to, message, timeout} -> the server's reply;
  * or nil, message, code: "smtp_550" as the server said, else "connect", "tls", "login", "timeout", "closed".
+ * message is an array of texts, which nothing stands between.
  */
 int bind_smtp_deliver(lua_State *L);
 

@@ -13,6 +13,7 @@ local smtp = {}
 ---@field text? string this, or html, or both
 ---@field html? string
 ---@field headers? table<string, string> further ones
+---@field attachments? jobq.smtp.Attachment[]
 ---@field message_id? string "<id@domain>"; default a new one each time
 ---@field host? string default "127.0.0.1"
 ---@field port? integer default 25
@@ -21,6 +22,14 @@ local smtp = {}
 ---@field password? string
 ---@field ca_file? string certificates to trust; default the system's
 ---@field timeout? integer seconds for all of it, default 60
+
+--- A file that comes along: its bytes, or where they are. They are in memory while the mail is sent;
+--- one has at most 64 MiB.
+---@class jobq.smtp.Attachment
+---@field content? string this, with a name; or path
+---@field path? string a file, read when the mail is sent
+---@field name? string under which it is received; default the end of path
+---@field type? string like "text/csv; charset=utf-8"; default by the end of the name
 
 ---@class jobq.smtp.Sent
 ---@field id string the Message-ID
@@ -31,7 +40,7 @@ local smtp = {}
 ---@param mail jobq.smtp.Mail
 ---@return jobq.smtp.Sent?
 ---@return string? message
----@return string? code "smtp_550" as the server said; "bad_address", "bad_header", "connect", "tls", "login", "timeout", "closed"
+---@return string? code "smtp_550" as the server said; "bad_address", "bad_attachment", "bad_header", "connect", "tls", "login", "timeout", "closed"; "ENOENT" and the like for a path
 function smtp.send(mail) end
 
 --- A Message-ID that all attempts of a job share, so that the receiver can drop a second copy.

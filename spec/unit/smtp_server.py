@@ -30,6 +30,14 @@ def print_all():
         print(told.get(), flush=True)
 
 
+def attachments_of(message):
+    """Their bytes as hexadecimal text."""
+    return [
+        {"name": a.get_filename(), "type": a.get_content_type(), "charset": a.get_content_charset(),
+         "disposition": a.get_content_disposition(), "hex": a.get_payload(decode=True).hex()}
+        for a in message.iter_attachments()]
+
+
 def part(message, kind):
     body = message.get_body((kind,))
     return body.get_content().replace("\r\n", "\n") if body else None
@@ -58,6 +66,7 @@ class Handler:
             "headers": [[name, str(value)] for name, value in message.items()],
             "subject": message["subject"],
             "text": part(message, "plain"), "html": part(message, "html"),
+            "attachments": attachments_of(message),
             "defects": [str(d) for p in message.walk() for d in p.defects],
             "to": [[a.display_name, a.addr_spec] for a in message["to"].addresses],
         })

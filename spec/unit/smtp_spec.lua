@@ -1,39 +1,14 @@
 --- jobq.smtp against real servers: Debian's aiosmtpd, and ones that misbehave.
-local cjson = require "cjson"
 local core = require "jobq.core"
 local jobq = require "jobq"
 local uv = require "luv"
 
 local files = require "support.files"
-local process = require "support.process"
+local smtp_server = require "support.smtp_server"
 
 local smtp = jobq.smtp
 
---- Starts spec/unit/smtp_server.py; has .port, and :next() waits for a mail.
-local Server = {}
-Server.__index = Server
-
-local function server(...)
-  local p = process.start { "/usr/bin/python3", "spec/unit/smtp_server.py", ... }
-  local self = setmetatable({ seen = 0, process = p }, Server)
-  self.port = math.tointeger(self:next().port)
-  return self
-end
-
-function Server:next()
-  local lines = self.process.out_lines
-  self.process:wait_until(function()
-    return lines[self.seen + 1] or self.process.status
-  end, "a line of the smtp server")
-  self.seen = self.seen + 1
-  return cjson.decode(lines[self.seen] or error "the smtp server has ended")
-end
-
---- Mails that nobody has asked for yet.
-function Server:count()
-  uv.run "nowait"
-  return #self.process.out_lines - self.seen
-end
+local server = smtp_server.start
 
 local function send(to_server, mail, seconds)
   local defaults = {

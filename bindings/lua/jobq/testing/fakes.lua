@@ -10,7 +10,7 @@ local M = {}
 
 local REAL = { compress = true, crypto = true, fs = true, json = true, source = true }
 local REAL_FUNCTIONS = {
-  smtp = { encode_body = true, encode_header = true },
+  smtp = { encode_body = true, encode_bytes = true, encode_header = true },
   task = { explain = true, memory_error = true, parallel = true, place = true, raise = true },
 }
 
@@ -91,7 +91,7 @@ local function add_smtp(fake, world)
         .. "hint: t.smtp.replies { 250, 'ok' }", table.concat(delivery.to, ", "))
     end
     table.insert(world.mails,
-      { from = delivery.from, to = delivery.to, message = delivery.message })
+      { from = delivery.from, to = delivery.to, message = table.concat(delivery.message) })
     return smtp_reply(reply)
   end
 end
