@@ -14,13 +14,13 @@
 #include "bindings/task.h"
 
 #define TIMEOUT_S      60
+#define IDLE_S_MAX     300
 #define RECIPIENTS_MAX 1000
 
 struct smtp {
     struct wait wait; /* first member */
     struct smtp_session session;
     char *place; /* "mx1:25"; owned */
-    int timeout_s;
 };
 
 static void on_done(struct smtp_session *session, enum smtp_end end);
@@ -78,24 +78,20 @@ static const char *push_url(lua_State *L, const char *host, int port, const char
 }
 
 /* Fills in what points into the table and the stack; its URL is pushed. */
-static struct smtp_server check_server(lua_State *L, int *timeout_s)
+static struct smtp_server check_server(lua_State *L)
 {
     const char *tls = options_text(L, 1, "tls", "none");
     lua_Integer port = options_integer(L, 1, "port", 25);
-    lua_Integer timeout = options_integer(L, 1, "timeout", TIMEOUT_S);
 
     luaL_argcheck(L, port >= 1 && port <= 65535, 1, "port: integer from 1 to 65535 expected");
-    luaL_argcheck(L, timeout >= 1 && timeout <= 86400, 1, "timeout: 1 to 86400 seconds expected");
     bool known =
         strcmp(tls, "none") == 0 || strcmp(tls, "tls") == 0 || strcmp(tls, "starttls") == 0;
     luaL_argcheck(L, known, 1, "tls: 'none', 'starttls' or 'tls' expected");
-    *timeout_s = (int)timeout;
     struct smtp_server server = {
         .starttls = strcmp(tls, "starttls") == 0,
         .username = options_text(L, 1, "username", NULL),
         .password = options_text(L, 1, "password", ""),
         .ca_file = options_text(L, 1, "ca_file", NULL),
-        .timeout_ms = (uint64_t)timeout * 1000,
     };
     server.url = push_url(L, options_text(L, 1, "host", "127.0.0.1"), (int)port, tls);
     return server;
@@ -152,31 +148,39 @@ int bind_smtp_deliver(lua_State *L)
                                         "password",
                                         "ca_file",
                                         "timeout",
+                                        "idle",
                                         "from",
                                         "to",
                                         "message",
                                         NULL};
-    int timeout_s;
 
     luaL_checktype(L, 1, LUA_TTABLE);
     options_check(L, 1, names);
-    struct smtp_server server = check_server(L, &timeout_s);
+    struct smtp_server server = check_server(L);
+    lua_Integer timeout_s = options_integer(L, 1, "timeout", TIMEOUT_S);
+    luaL_argcheck(L,
+                  timeout_s >= 1 && timeout_s <= 86400,
+                  1,
+                  "timeout: 1 to 86400 seconds expected");
+    lua_Integer idle_s = options_integer(L, 1, "idle", 0);
+    luaL_argcheck(L, idle_s >= 0 && idle_s <= IDLE_S_MAX, 1, "idle: 0 to 300 seconds expected");
     const char *from = check_address(L, options_text(L, 1, "from", NULL));
     push_message(L);
     lua_Integer count = push_recipients(L);
     struct task *task = task_check(L);
-    struct transfers *set = transfers_of(L);
+    struct smtp_links *links = smtp_links_of(L);
 
     struct smtp *s = mem_zalloc(sizeof(*s)); /* from here to the yield nothing may raise */
     s->wait.cancel = on_cancel;
-    s->timeout_s = timeout_s;
     s->place = mem_strdup(strstr(server.url, "://") + 3);
     s->session.owner = s;
     s->session.done = on_done;
     s->session.closed = on_session_closed;
+    s->session.timeout_ms = (uint64_t)timeout_s * 1000;
+    s->session.idle_ms = (uint64_t)idle_s * 1000;
     s->session.dialog.from = mem_strdup(from);
     fill_dialog(L, &s->session.dialog, count);
-    smtp_session_start(&s->session, set, task->vm->loop, &server);
+    smtp_session_start(&s->session, links, task->vm->loop, &server);
     return task_wait(task, &s->wait); /* the loop owns s until on_session_closed */
 }
 
@@ -228,15 +232,15 @@ static const char *connect_code(CURLcode result)
 static int push_connect_failure(lua_State *L, const struct smtp *s)
 {
     const struct smtp_session *session = &s->session;
-    long os_error = 0;
 
     if (session->dialog.reply.code >= 400) {
         return push_reply_failure(L, s);
     }
-    (void)curl_easy_getinfo(session->transfer.easy, CURLINFO_OS_ERRNO, &os_error);
-    const char *why = session->error[0] != 0 ? session->error : curl_easy_strerror(session->result);
+    int os_error = smtp_link_errno(session->link);
+    const char *said = session->link->error;
+    const char *why = said[0] != 0 ? said : curl_easy_strerror(session->result);
     if (session->result == CURLE_COULDNT_CONNECT && os_error != 0) {
-        why = uv_strerror(-(int)os_error);
+        why = uv_strerror(-os_error);
     }
     luaL_pushfail(L);
     lua_pushfstring(L, "cannot reach the smtp server at %s: %s", s->place, why);
@@ -262,7 +266,10 @@ static int push_end(lua_State *L, const struct smtp *s, enum smtp_end end)
         return 3;
     default:
         luaL_pushfail(L);
-        lua_pushfstring(L, "the smtp server at %s needed more than %d s", s->place, s->timeout_s);
+        lua_pushfstring(L,
+                        "the smtp server at %s needed more than %d s",
+                        s->place,
+                        (int)(s->session.timeout_ms / 1000));
         lua_pushliteral(L, "timeout");
         return 3;
     }

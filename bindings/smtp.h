@@ -5,7 +5,7 @@
 #include <lua.h>
 
 /*
- * Waits. {host, port, tls, username, password, from, to, message, timeout} -> the server's reply;
+ * Waits. {host, port, tls, username, password, from, to, message, timeout, idle} -> the server's reply;
  * or nil, message, code: "smtp_550" as the server said, else "connect", "tls", "login", "timeout", "closed".
  * message is an array of texts, which nothing stands between.
  */

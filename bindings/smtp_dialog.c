@@ -12,10 +12,30 @@
 #define LINE_MAX_BYTES  ((size_t)4096)
 #define REPLY_LINES_MAX 200
 
-void smtp_dialog_start(struct smtp_dialog *d)
+static void ask_to_mail(struct smtp_dialog *d)
 {
     d->state = SMTP_MAIL;
     buffer_printf(&d->out, "MAIL FROM:<%s>%s\r\n", d->from, d->utf8 ? " SMTPUTF8" : "");
+}
+
+void smtp_dialog_start(struct smtp_dialog *d, bool is_kept)
+{
+    if (is_kept) {
+        d->state = SMTP_RSET;
+        buffer_add_text(&d->out, "RSET\r\n");
+    } else {
+        ask_to_mail(d);
+    }
+}
+
+void smtp_dialog_forget(struct smtp_dialog *d)
+{
+    d->state = SMTP_MAIL;
+    buffer_clear(&d->out);
+    buffer_clear(&d->in);
+    buffer_clear(&d->reply.text);
+    d->reply.code = 0;
+    d->reply.more = false;
 }
 
 void smtp_dialog_fini(struct smtp_dialog *d)
@@ -112,32 +132,35 @@ static void ask_next_recipient(struct smtp_dialog *d)
     }
 }
 
+static void refuse(struct smtp_dialog *d)
+{
+    d->state = d->state == SMTP_RSET ? SMTP_STALE : SMTP_REFUSED;
+}
+
 /* The answer is whole: the next command, or the end. */
 static void on_reply(struct smtp_dialog *d)
 {
     int expected = d->state == SMTP_DATA ? 3 : 2;
 
     if (d->reply.code / 100 != expected) {
-        d->state = SMTP_REFUSED;
+        refuse(d);
         return;
     }
     switch (d->state) {
+    case SMTP_RSET: ask_to_mail(d); break;
     case SMTP_MAIL:
     case SMTP_RCPT: ask_next_recipient(d); break;
     case SMTP_DATA:
         d->state = SMTP_TEXT;
         add_message(d);
         break;
-    default:
-        d->state = SMTP_SENT;
-        buffer_add_text(&d->out, "QUIT\r\n");
-        break;
+    default: d->state = SMTP_SENT; break;
     }
 }
 
 static bool is_over(const struct smtp_dialog *d)
 {
-    return d->state == SMTP_SENT || d->state == SMTP_REFUSED;
+    return d->state >= SMTP_SENT;
 }
 
 void smtp_dialog_read(struct smtp_dialog *d, struct slice bytes)
@@ -157,6 +180,15 @@ void smtp_dialog_read(struct smtp_dialog *d, struct slice bytes)
     }
     if (d->in.size > LINE_MAX_BYTES) {
         d->reply.code = 0;
-        d->state = SMTP_REFUSED;
+        refuse(d);
     }
+}
+
+/* 421 is the server's goodbye; and what came too early, or was not wanted any more, is in the way. */
+bool smtp_dialog_may_go_on(const struct smtp_dialog *d)
+{
+    bool is_answer = d->state == SMTP_SENT ||
+                     (d->state == SMTP_REFUSED && d->reply.code >= 400 && d->reply.code != 421);
+
+    return is_answer && d->in.size == 0 && d->out.size == 0;
 }

@@ -3,6 +3,8 @@
  * itself: what arrives goes in, what is to be sent is in `out`.
  *
  *   MAIL -> RCPT (each) -> DATA -> TEXT -> SENT       or from anywhere: REFUSED
+ *
+ * On a connection that has seen other mails RSET comes first, and STALE if it gets no good answer.
  */
 #ifndef BINDINGS_SMTP_DIALOG_H
 #define BINDINGS_SMTP_DIALOG_H
@@ -13,12 +15,14 @@
 #include "core/base/slice.h"
 
 enum smtp_state {
+    SMTP_RSET,
     SMTP_MAIL,
     SMTP_RCPT,
     SMTP_DATA,
     SMTP_TEXT,
-    SMTP_SENT,
+    SMTP_SENT, /* this one and what follows are the end */
     SMTP_REFUSED,
+    SMTP_STALE,
 };
 
 /* The last whole answer of the server. */
@@ -43,10 +47,16 @@ struct smtp_dialog {
 };
 
 /* Puts the first command into out. Fill in from, to, nto, message and utf8 before. */
-void smtp_dialog_start(struct smtp_dialog *d);
+void smtp_dialog_start(struct smtp_dialog *d, bool is_kept);
 
-/* Takes what the server sent. Look at state afterwards: SENT and REFUSED are its last. */
+/* Before it is started again on another connection; only RSET may have been sent. */
+void smtp_dialog_forget(struct smtp_dialog *d);
+
+/* Takes what the server sent. Look at state afterwards. */
 void smtp_dialog_read(struct smtp_dialog *d, struct slice bytes);
+
+/* At its end: whether the server now expects a command, so that another mail may follow. */
+bool smtp_dialog_may_go_on(const struct smtp_dialog *d);
 
 void smtp_dialog_fini(struct smtp_dialog *d);
 

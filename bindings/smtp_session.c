@@ -1,69 +1,97 @@
-/* smtp_session.c - connect by libcurl, then pump bytes between its connection and the dialogue. */
+/* smtp_session.c - finds a connection, then pumps bytes between it and the dialogue. */
 #include "bindings/smtp_session.h"
 
-#include <stdlib.h>
-
-#include "core/base/mem.h"
+#include <errno.h>
 
 #define BLOCK 4096
 
-static size_t on_header(const char *data, size_t size, size_t count, void *arg);
-static void on_connected(struct transfer *t, CURLcode result);
-static void on_ready(uv_poll_t *poll, int status, int events);
+/* A server that lives answers RSET at once: nothing is to be done for it. */
+#define RESET_MS 5000
+
+static void on_line(void *user, struct slice line);
+static void on_connected(void *user, CURLcode result);
+static void on_ready(void *user, bool is_lost);
 static void on_timeout(uv_timer_t *timer);
 static void on_closed(uv_handle_t *handle);
+static void pump(struct smtp_session *s);
+static void replace_link(struct smtp_session *s);
 
-static void set_options(struct smtp_session *s, const struct smtp_server *server)
+static const struct smtp_link_events events = {on_line, on_connected, on_ready};
+
+static void wait_for(struct smtp_session *s, uint64_t ms)
 {
-    CURL *easy = s->transfer.easy;
+    uv_timer_start(&s->timer, on_timeout, ms, 0);
+}
 
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    (void)curl_easy_setopt(easy, CURLOPT_URL, server->url);
-    (void)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
-    (void)curl_easy_setopt(easy,
-                           CURLOPT_USE_SSL,
-                           (long)(server->starttls ? CURLUSESSL_ALL : CURLUSESSL_NONE));
-    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, s->error);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, s);
-    if (server->username != NULL) {
-        (void)curl_easy_setopt(easy, CURLOPT_USERNAME, server->username);
-        (void)curl_easy_setopt(easy, CURLOPT_PASSWORD, server->password);
+static void wait_for_rest(struct smtp_session *s)
+{
+    uint64_t now_ms = uv_now(s->timer.loop);
+
+    wait_for(s, s->deadline_ms > now_ms ? s->deadline_ms - now_ms : 0);
+}
+
+/* Asks the kept connection whether it is one; what it says comes from the loop. */
+static void try_kept(struct smtp_session *s)
+{
+    uint64_t half = s->timeout_ms / 2;
+
+    smtp_dialog_start(&s->dialog, true);
+    if (smtp_link_watch(s->link, true) != 0) {
+        replace_link(s);
+        return;
     }
-    if (server->ca_file != NULL) {
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, server->ca_file);
-    }
+    wait_for(s, half < RESET_MS ? half : RESET_MS);
 }
 
 void smtp_session_start(struct smtp_session *s,
-                        struct transfers *set,
+                        struct smtp_links *links,
                         uv_loop_t *loop,
                         const struct smtp_server *server)
 {
-    transfer_init(&s->transfer, set);
-    s->transfer.done = on_connected;
-    s->transfer.owner = s;
-    set_options(s, server);
     uv_update_time(loop); /* the run may have computed since the loop last looked */
     uv_timer_init(loop, &s->timer);
     s->timer.data = s;
-    s->open_handles = 1;
-    uv_timer_start(&s->timer, on_timeout, server->timeout_ms, 0);
-    transfer_start(&s->transfer);
+    s->deadline_ms = uv_now(loop) + s->timeout_ms;
+    s->link = s->idle_ms == 0 ? NULL : smtp_link_take(links, server, &events, s);
+    if (s->link != NULL) {
+        try_kept(s);
+    } else {
+        s->link = smtp_link_open(links, server, &events, s);
+        wait_for_rest(s);
+    }
+}
+
+/* Nothing of the mail was sent yet, so it is not sent twice. Not another kept one: one try is enough. */
+static void replace_link(struct smtp_session *s)
+{
+    struct smtp_link *stale = s->link;
+
+    smtp_dialog_forget(&s->dialog);
+    s->sent = 0;
+    s->link = smtp_link_open(stale->links, &stale->server, &events, s);
+    smtp_link_close(stale);
+    wait_for_rest(s);
 }
 
 /* What the server says while libcurl speaks with it. */
-static size_t on_header(const char *data, size_t size, size_t count, void *arg)
+static void on_line(void *user, struct slice line)
 {
-    struct smtp_session *s = arg;
-    struct slice line = {data, size * count};
+    struct smtp_session *s = user;
 
     (void)smtp_reply_add(&s->dialog.reply, line);
-    if (memmem(line.data, line.size, "SMTPUTF8", 8) != NULL) {
-        s->server_utf8 = true;
+}
+
+static void on_connected(void *user, CURLcode result)
+{
+    struct smtp_session *s = user;
+
+    s->result = result;
+    if (result != CURLE_OK) {
+        s->done(s, SMTP_END_CONNECT);
+        return;
     }
-    return line.size;
+    smtp_dialog_start(&s->dialog, false);
+    pump(s);
 }
 
 static int flush(struct smtp_session *s)
@@ -71,20 +99,21 @@ static int flush(struct smtp_session *s)
     struct buffer *out = &s->dialog.out;
 
     while (s->sent < out->size) {
-        size_t sent = 0;
-        CURLcode result =
-            curl_easy_send(s->transfer.easy, out->data + s->sent, out->size - s->sent, &sent);
-        if (result == CURLE_AGAIN) {
-            return 0;
+        ssize_t sent =
+            smtp_link_send(s->link, (struct slice){out->data + s->sent, out->size - s->sent});
+        if (sent < 0) {
+            return sent == -EAGAIN ? 0 : -EPIPE;
         }
-        if (result != CURLE_OK) {
-            return -1;
-        }
-        s->sent += sent;
+        s->sent += (size_t)sent;
     }
     buffer_clear(out);
     s->sent = 0;
     return 0;
+}
+
+static bool is_over(const struct smtp_session *s)
+{
+    return s->dialog.state >= SMTP_SENT;
 }
 
 /* Everything that is there: what TLS holds back decrypted would not wake the poll again. */
@@ -92,79 +121,52 @@ static int receive(struct smtp_session *s)
 {
     char block[BLOCK];
 
-    while (s->dialog.state != SMTP_SENT && s->dialog.state != SMTP_REFUSED) {
-        size_t got = 0;
-        CURLcode result = curl_easy_recv(s->transfer.easy, block, sizeof(block), &got);
-        if (result == CURLE_AGAIN) {
-            return 0;
+    while (!is_over(s)) {
+        ssize_t got = smtp_link_receive(s->link, block, sizeof(block));
+        if (got < 0) {
+            return got == -EAGAIN ? 0 : -EPIPE;
         }
-        if (result != CURLE_OK || got == 0) {
-            return -1;
+        bool was_kept = s->dialog.state == SMTP_RSET;
+        smtp_dialog_read(&s->dialog, (struct slice){block, (size_t)got});
+        if (was_kept && s->dialog.state != SMTP_RSET) {
+            wait_for_rest(s);
         }
-        smtp_dialog_read(&s->dialog, (struct slice){block, got});
         if (flush(s) != 0) {
-            return -1;
+            return -EPIPE;
         }
     }
     return 0;
 }
 
-static void watch(struct smtp_session *s)
-{
-    int events = UV_READABLE | (s->dialog.out.size > 0 ? UV_WRITABLE : 0);
-
-    if (uv_poll_start(&s->poll, events, on_ready) != 0) {
-        s->done(s, SMTP_END_LOST);
-    }
-}
-
 static void pump(struct smtp_session *s)
 {
-    bool lost = flush(s) != 0 || receive(s) != 0;
-
-    if (s->dialog.state == SMTP_SENT) { /* even if QUIT could not be said any more */
-        s->done(s, SMTP_END_SENT);
-    } else if (s->dialog.state == SMTP_REFUSED) {
-        s->done(s, SMTP_END_REFUSED);
-    } else if (lost) {
-        s->done(s, SMTP_END_LOST);
-    } else {
-        watch(s);
-    }
-}
-
-static void on_connected(struct transfer *t, CURLcode result)
-{
-    struct smtp_session *s = t->owner;
-    curl_socket_t socket = CURL_SOCKET_BAD;
-
-    s->result = result;
-    if (result == CURLE_OK) {
-        (void)curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &socket);
-    }
-    if (socket == CURL_SOCKET_BAD || uv_poll_init_socket(s->timer.loop, &s->poll, socket) != 0) {
-        s->done(s, SMTP_END_CONNECT);
-        return;
-    }
-    s->poll.data = s;
-    s->open_handles++;
-    if (s->dialog.utf8 && !s->server_utf8) {
+    if (s->dialog.utf8 && !s->link->takes_utf8) {
+        s->may_keep = true; /* nothing was sent */
         s->done(s, SMTP_END_UTF8);
         return;
     }
-    smtp_dialog_start(&s->dialog);
-    pump(s);
+    bool is_lost = flush(s) != 0 || receive(s) != 0;
+
+    if (s->dialog.state == SMTP_STALE || (is_lost && s->dialog.state == SMTP_RSET)) {
+        replace_link(s);
+    } else if (is_over(s)) {
+        s->may_keep = smtp_dialog_may_go_on(&s->dialog);
+        s->done(s, s->dialog.state == SMTP_SENT ? SMTP_END_SENT : SMTP_END_REFUSED);
+    } else if (is_lost || smtp_link_watch(s->link, s->dialog.out.size > 0) != 0) {
+        s->done(s, SMTP_END_LOST);
+    }
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+static void on_ready(void *user, bool is_lost)
 {
-    struct smtp_session *s = poll->data;
-    (void)events;
+    struct smtp_session *s = user;
 
-    if (status < 0) {
-        s->done(s, SMTP_END_LOST);
-    } else {
+    if (!is_lost) {
         pump(s);
+    } else if (s->dialog.state == SMTP_RSET) {
+        replace_link(s);
+    } else {
+        s->done(s, SMTP_END_LOST);
     }
 }
 
@@ -172,25 +174,27 @@ static void on_timeout(uv_timer_t *timer)
 {
     struct smtp_session *s = timer->data;
 
-    s->done(s, SMTP_END_TIMEOUT);
+    if (s->dialog.state == SMTP_RSET) {
+        replace_link(s);
+    } else {
+        s->done(s, SMTP_END_TIMEOUT);
+    }
 }
 
-/* The poll handle goes before the socket that it watches. */
 void smtp_session_close(struct smtp_session *s)
 {
-    if (s->open_handles > 1) {
-        uv_close((uv_handle_t *)&s->poll, on_closed);
+    if (s->may_keep) {
+        smtp_link_keep(s->link, s->idle_ms);
+    } else {
+        smtp_link_close(s->link);
     }
     uv_close((uv_handle_t *)&s->timer, on_closed);
-    transfer_fini(&s->transfer);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct smtp_session *s = handle->data;
 
-    if (--s->open_handles == 0) {
-        smtp_dialog_fini(&s->dialog);
-        s->closed(s);
-    }
+    smtp_dialog_fini(&s->dialog);
+    s->closed(s);
 }

@@ -2,7 +2,10 @@
 error("meta files are read by editors, never loaded")
 
 --- Mail. What is not given comes from the settings smtp.host, smtp.port, smtp.from, smtp.tls,
---- smtp.username, smtp.password, smtp.ca_file and smtp.timeout.
+--- smtp.username, smtp.password, smtp.ca_file, smtp.timeout and smtp.idle.
+---
+--- A connection is kept for the next mail to the same server with the same login. An executor keeps at
+--- most 8 that nobody uses; while mails are under way each has its own.
 ---@class jobq.smtp
 local smtp = {}
 
@@ -22,6 +25,7 @@ local smtp = {}
 ---@field password? string
 ---@field ca_file? string certificates to trust; default the system's
 ---@field timeout? integer seconds for all of it, default 60
+---@field idle? integer seconds that the connection is kept for the next mail, 0 to 300, default 10
 
 --- A file that comes along: its bytes, or where they are. They are in memory while the mail is sent;
 --- one has at most 64 MiB.

@@ -4,11 +4,13 @@ smtp_server.py [--tls CERT KEY] [--starttls CERT KEY] [--login USER PASSWORD] [-
 
 Recipients decide what happens: unknown@... gets 550, later@... 451; subjects: "slow" waits 3 seconds
 with the last answer, "spam" gets 554. --play NAME is no server, but one that misbehaves that way.
+--wire NAME takes mails, too, and tells instead what it sees on which connection, and when that ends.
 """
 import argparse
 import asyncio
 import email
 import email.policy
+import itertools
 import json
 import queue
 import socket
@@ -147,6 +149,65 @@ def play_one(connection, lines):
         pass
 
 
+def take_mail(lines):
+    """The end of it, or None when the client left before."""
+    for line in lines:
+        if line == b".\r\n":
+            return line
+    return None
+
+
+def answer(name, command, is_used):
+    """What the server of that name says to a command; None hangs up, nothing is silence."""
+    if is_used and command == b"RSET":
+        return {"gone": None, "mute": b"", "busy": b"421 4.4.2 idle for too long\r\n",
+                "odd": b"\x00 what\r\n"}.get(name, b"250 ok\r\n")
+    if name == "picky" and command.startswith(b"RCPT TO:<unknown@"):
+        return b"550 5.1.1 no such user\r\n"
+    if name == "tired" and command.startswith(b"RCPT TO:<unknown@"):
+        return b"421 4.7.0 go away\r\n"
+    return b"354 go on\r\n" if command == b"DATA" else b"250 ok\r\n"
+
+
+def wire(connection, name, number):
+    lines = connection.makefile("rb")
+    connection.sendall(b"220 spec\r\n")
+    mails = 0
+    for line in lines:
+        command = line.rstrip()
+        tell({"connection": number, "said": command.decode()})
+        reply = answer(name, command, mails > 0)
+        if command == b"QUIT" or reply is None:
+            break
+        connection.sendall(reply)
+        if command == b"DATA" and take_mail(lines):
+            mails += 1
+            tell({"connection": number, "mail": mails})
+            if name == "cuts":
+                break  # nobody knows whether it took the mail
+            connection.sendall(b"250 2.0.0 queued\r\n")
+            if name == "leaves":
+                break
+    connection.shutdown(socket.SHUT_RDWR)
+    tell({"connection": number, "over": True})
+
+
+def wire_one(connection, name, number):
+    with connection:
+        try:
+            wire(connection, name, number)
+        except OSError:
+            tell({"connection": number, "over": True})
+
+
+def wire_all(name):
+    listener = socket.create_server(("127.0.0.1", 0))
+    tell({"port": listener.getsockname()[1]})
+    for number in itertools.count(1):
+        connection, _ = listener.accept()
+        threading.Thread(target=wire_one, args=(connection, name, number), daemon=True).start()
+
+
 def misbehave(name):
     listener = socket.create_server(("127.0.0.1", 0))
     tell({"port": listener.getsockname()[1]})
@@ -161,10 +222,13 @@ def main():
     parser.add_argument("--starttls", nargs=2)
     parser.add_argument("--login", nargs=2)
     parser.add_argument("--play", choices=PLAYS)
+    parser.add_argument("--wire")
     options = parser.parse_args()
     threading.Thread(target=print_all, daemon=True).start()
     if options.play:
         misbehave(options.play)
+    if options.wire:
+        wire_all(options.wire)
     serve(options)
     threading.Event().wait()
 

@@ -13,10 +13,11 @@ local misuse, show = refusal.misuse, refusal.show
 
 local SENDER = "jobq@localhost"
 local TIMEOUT = 60 -- seconds
+local IDLE = 10 -- seconds
 
 local OPTIONS = {
-  "attachments", "ca_file", "from", "headers", "host", "html", "message_id", "password", "port",
-  "subject", "text", "timeout", "tls", "to", "username",
+  "attachments", "ca_file", "from", "headers", "host", "html", "idle", "message_id", "password",
+  "port", "subject", "text", "timeout", "tls", "to", "username",
 }
 
 local TYPES = { attachments = "table", headers = "table", html = "string", text = "string" }
@@ -64,6 +65,7 @@ local function add_server(delivery, mail)
     delivery[name] = option(mail, name, nil)
   end
   delivery.port = integer_option(mail, "port", 25)
+  delivery.idle = integer_option(mail, "idle", IDLE)
   delivery.timeout = integer_option(mail, "timeout", TIMEOUT)
 end
 
