@@ -17,6 +17,7 @@
 #include "bindings/parallel.h"
 #include "bindings/process.h"
 #include "bindings/run_log.h"
+#include "bindings/run_progress.h"
 #include "bindings/runs.h"
 #include "bindings/sleep.h"
 #include "bindings/smtp.h"
@@ -39,6 +40,7 @@ static const luaL_Reg task_functions[] = {
 static const luaL_Reg run_functions[] = {
     {"field", bind_run_field},
     {"keep_result", bind_run_keep_result},
+    {"progress", bind_run_progress},
     {NULL, NULL},
 };
 

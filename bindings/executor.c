@@ -282,6 +282,7 @@ static void close_all(struct executor *e)
 {
     channel_close(e->channel);
     uv_close((uv_handle_t *)&e->actor, NULL);
+    runs_close(&e->runs);
     uv_run(&e->loop, UV_RUN_DEFAULT);
     runs_fini(&e->runs);
     handlers_fini(&e->handlers);

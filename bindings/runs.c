@@ -48,6 +48,12 @@ void runs_init(struct runs *rs,
     TAILQ_INIT(&rs->queued);
     TAILQ_INIT(&rs->untold);
     TAILQ_INIT(&rs->stopping);
+    progress_teller_init(&rs->teller, vm->loop, channel);
+}
+
+void runs_close(struct runs *rs)
+{
+    progress_teller_close(&rs->teller);
 }
 
 void runs_fini(struct runs *rs)
@@ -356,6 +362,7 @@ static void forget(struct run *r)
     if (r->is_stopping) {
         TAILQ_REMOVE(&rs->stopping, r, stop_link);
     }
+    run_progress_forget(r);
     free(r->args);
     free(r->stop_text);
     free(r);

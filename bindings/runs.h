@@ -21,6 +21,7 @@
 #include "core/job/wire.h"
 
 #include "bindings/handlers.h"
+#include "bindings/run_progress.h"
 #include "bindings/task.h"
 
 struct runs;
@@ -42,7 +43,8 @@ struct run {
     char *args;          /* owned; NULL once decoded */
     char *stop_text;     /* owned; what the handler is told; NULL unless a stop was asked for */
     uint64_t started_us;
-    uint32_t lines; /* of its log */
+    uint32_t lines;                /* of its log */
+    struct run_progress *progress; /* owned; NULL until it tells some */
     enum run_fate fate;
     bool is_told;               /* the supervisor knows that it runs */
     bool is_stopping;           /* in runs->stopping */
@@ -63,12 +65,16 @@ struct runs {
     struct run_list queued;   /* not started */
     struct run_list untold;   /* started, the supervisor does not know */
     struct run_list stopping; /* to be stopped at the next runs_act() */
+    struct progress_teller teller;
 };
 
 void runs_init(struct runs *rs,
                struct vm *vm,
                struct channel *channel,
                const struct handlers *handlers);
+
+/* Before the loop is closed, and after. */
+void runs_close(struct runs *rs);
 void runs_fini(struct runs *rs);
 
 /* Takes in a frame; -EBADMSG when it makes no sense. Callable inside a run. */

@@ -57,6 +57,7 @@ local jobq = {}
 ---@field tags string[]
 ---@field idempotency_key string the same for all attempts of a job, and no other job's
 ---@field log jobq.Log
+---@field progress fun(self: jobq.Job, fraction: number, message?: string) 0 to 1: how far it is, for `jobq job ID`; in a loop it costs next to nothing
 
 --- Lines that stay with the job: `jobq job ID --log`. At most 1,000 a run.
 ---@class jobq.Log

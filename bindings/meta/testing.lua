@@ -36,6 +36,7 @@ local testing = {}
 ---@field code? string of the error, or of `nil, message, code`
 ---@field delay? number seconds, where the handler has said so
 ---@field logs { level: string, message: string, fields?: table }[]
+---@field progress? { fraction: number, message?: string } the last that job:progress was told
 ---@field slept number seconds, all sleeps together
 ---@field mails { from: string, to: string[], message: string }[]
 ---@field requests { method: string, url: string, headers: table<string, string>, body?: string }[]

@@ -30,6 +30,7 @@ static void on_identified(void *owner, int64_t worker_id)
 
     claimer_set_worker(e->claimer, worker_id);
     settler_set_worker(e->settler, worker_id);
+    progress_set_worker(e->progress, worker_id);
     heartbeat_set_worker(e->heartbeat, worker_id);
     fencing_start(e);
 }
@@ -113,6 +114,7 @@ static void on_declared_dead(void *owner)
     claimer_set_worker(e->claimer, 0);
     dispatcher_forget(e->dispatcher);
     settler_forget(e->settler);
+    progress_set_worker(e->progress, 0);
     lease_list_fini(&e->leases);
     e->announced = false;
     e->report_due = e->load_error.size > 0;
@@ -268,6 +270,7 @@ static void open_parts(struct engine *e, const char *conninfo)
     heartbeat_set_events(e->heartbeat, &heartbeat_events, e);
     e->rescuer = rescuer_open(&e->loop, e->upkeep, c->dead_after_ms);
     e->tender = tender_open(&e->loop, e->upkeep);
+    e->progress = progress_open(&e->loop, e->upkeep, c->concurrency);
     e->pool = pool_open(&e->loop, &pool, &executors_pool_events, e);
     if (c->watch) {
         e->watch = watch_open(&e->loop, buffer_slice(&c->handlers), on_files_changed, e);
@@ -286,6 +289,7 @@ static void close_parts(struct engine *e)
     heartbeat_close(e->heartbeat);
     rescuer_close(e->rescuer);
     tender_close(e->tender);
+    progress_close(e->progress);
     ending_close(e);
     fencing_close(e);
     if (e->watch != NULL) {

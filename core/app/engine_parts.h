@@ -15,6 +15,7 @@
 #include "core/job/kind.h"
 #include "core/pool/pool.h"
 #include "core/upkeep/heartbeat.h"
+#include "core/upkeep/progress.h"
 #include "core/upkeep/registration.h"
 #include "core/upkeep/rescuer.h"
 #include "core/upkeep/tender.h"
@@ -41,6 +42,7 @@ struct engine {
     struct heartbeat *heartbeat;
     struct rescuer *rescuer;
     struct tender *tender;
+    struct progress *progress;
     struct pool *pool;
     struct watch *watch; /* NULL without --watch */
     uv_signal_t signals[4];

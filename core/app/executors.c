@@ -2,6 +2,7 @@
  * executors.c - what the pool of executors says: a generation has loaded or has not, a run has something
  * to tell, a process has died. And what the dispatcher may ask of it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -101,11 +102,29 @@ static void on_delayed(void *owner, size_t busy)
     report_load(owner, slice_of(text));
 }
 
+static int on_progress(struct engine *e, struct executor *x, struct frame *f)
+{
+    struct wire_progress m;
+    int rc = wire_get_progress(f, &m);
+    const struct job *j = rc == 0 ? dispatcher_job(e->dispatcher, x, m.run) : NULL;
+
+    if (j == NULL) {
+        return -EBADMSG;
+    }
+    progress_note(e->progress, j, &m);
+    return 0;
+}
+
+static int told(struct engine *e, struct executor *x, struct frame *f)
+{
+    return f->type == WIRE_PROGRESS ? on_progress(e, x, f) : dispatcher_told(e->dispatcher, x, f);
+}
+
 static void on_told(void *owner, struct executor *x, struct frame *f)
 {
     struct engine *e = owner;
 
-    if (dispatcher_told(e->dispatcher, x, f) < 0) {
+    if (told(e, x, f) < 0) {
         log_debug("frame for a run that is over", LOG_INT("type", f->type));
     }
 }

@@ -31,6 +31,7 @@ static const struct kind *find_kind(struct once *o, const struct kind_list *kind
 static void start(struct once *o, const struct kind *kind);
 static void on_deadline(uv_timer_t *timer);
 static void tell_log(struct frame *f);
+static void tell_progress(struct frame *f);
 static void tell_outcome(struct once *o, struct frame *f);
 static void tell_field(const char *name, struct slice text);
 static void end(struct once *o, int exit_status);
@@ -68,6 +69,8 @@ static void on_told(void *owner, struct executor *e, struct frame *f)
     (void)e;
     if (f->type == WIRE_LOG) {
         tell_log(f);
+    } else if (f->type == WIRE_PROGRESS) {
+        tell_progress(f);
     } else if (f->type == WIRE_OUTCOME) {
         tell_outcome(o, f);
     }
@@ -224,6 +227,15 @@ static void tell_log(struct frame *f)
         LOG_WRITE((enum log_level)m.level, message);
     }
     free(message);
+}
+
+static void tell_progress(struct frame *f)
+{
+    struct wire_progress m;
+
+    if (wire_get_progress(f, &m) == 0) {
+        log_info("progress", LOG_REAL("fraction", m.fraction), LOG_SLICE("message", m.message));
+    }
 }
 
 static void tell_outcome(struct once *o, struct frame *f)

@@ -366,6 +366,11 @@ static struct job *run_of(const struct dispatcher *d, const struct executor *e, 
     return j != NULL && j->executor == e ? j : NULL;
 }
 
+const struct job *dispatcher_job(const struct dispatcher *d, const struct executor *e, uint32_t run)
+{
+    return run_of(d, e, run);
+}
+
 static int on_started(struct dispatcher *d, struct executor *e, struct frame *f)
 {
     struct wire_started m;

@@ -55,6 +55,11 @@ void dispatcher_run(struct dispatcher *d);
 /* A started, log or outcome frame of e; -EBADMSG when it makes no sense. */
 MUST_USE int dispatcher_told(struct dispatcher *d, struct executor *e, struct frame *f);
 
+/* The job of a run that e may speak of, borrowed; NULL: it has none of that name. */
+const struct job *dispatcher_job(const struct dispatcher *d,
+                                 const struct executor *e,
+                                 uint32_t run);
+
 /* e is gone. culprit computed at that moment (or PULSE_NO_RUN); why is for people. */
 void dispatcher_lost(struct dispatcher *d, struct executor *e, uint32_t culprit, const char *why);
 

@@ -179,6 +179,26 @@ int wire_get_log(struct frame *f, struct wire_log *m)
     return checked(f);
 }
 
+void wire_put_progress(struct buffer *out, const struct wire_progress *m)
+{
+    size_t mark = frame_begin(out, WIRE_PROGRESS);
+
+    frame_put_u32(out, m->run);
+    frame_put_i64(out, m->at_us);
+    frame_put_f64(out, m->fraction);
+    frame_put_slice(out, m->message);
+    frame_end(out, mark);
+}
+
+int wire_get_progress(struct frame *f, struct wire_progress *m)
+{
+    m->run = frame_get_u32(f);
+    m->at_us = frame_get_i64(f);
+    m->fraction = frame_get_f64(f);
+    m->message = frame_get_slice(f);
+    return checked(f);
+}
+
 void wire_put_outcome(struct buffer *out, const struct wire_outcome *m)
 {
     size_t mark = frame_begin(out, WIRE_OUTCOME);

@@ -3,7 +3,7 @@
  * a message; the fields are in the order in which they travel.
  *
  *   supervisor -> executor   config, then any number of run and stop, at the end quit
- *   executor -> supervisor   kind ..., loaded | load_failed, then started, log and outcome
+ *   executor -> supervisor   kind ..., loaded | load_failed, then started, log, progress and outcome
  *
  * Slices are borrowed: from the caller when writing, from the frame when reading. A read function
  * answers 0, or -EBADMSG for a frame that is too short; the peer is then broken.
@@ -28,6 +28,7 @@ enum wire_type {
     WIRE_STARTED,
     WIRE_LOG,
     WIRE_OUTCOME,
+    WIRE_PROGRESS,
 };
 
 /* The first frame: all that an executor needs to know. */
@@ -99,6 +100,14 @@ struct wire_log {
     struct slice fields; /* JSON object, or empty */
 };
 
+/* How far a run is; each replaces the one before. */
+struct wire_progress {
+    uint32_t run;
+    int64_t at_us;        /* clock_now_us() */
+    double fraction;      /* 0 to 1 */
+    struct slice message; /* clean UTF-8, or empty */
+};
+
 /* The last frame of a run. */
 struct wire_outcome {
     uint32_t run;
@@ -116,6 +125,7 @@ void wire_put_kind(struct buffer *out, const struct wire_kind *m);
 void wire_put_load_failed(struct buffer *out, const struct wire_load_failed *m);
 void wire_put_started(struct buffer *out, const struct wire_started *m);
 void wire_put_log(struct buffer *out, const struct wire_log *m);
+void wire_put_progress(struct buffer *out, const struct wire_progress *m);
 void wire_put_outcome(struct buffer *out, const struct wire_outcome *m);
 void wire_put_plain(struct buffer *out, enum wire_type type); /* quit, loaded */
 
@@ -126,6 +136,7 @@ MUST_USE int wire_get_kind(struct frame *f, struct wire_kind *m);
 MUST_USE int wire_get_load_failed(struct frame *f, struct wire_load_failed *m);
 MUST_USE int wire_get_started(struct frame *f, struct wire_started *m);
 MUST_USE int wire_get_log(struct frame *f, struct wire_log *m);
+MUST_USE int wire_get_progress(struct frame *f, struct wire_progress *m);
 MUST_USE int wire_get_outcome(struct frame *f, struct wire_outcome *m);
 
 #endif

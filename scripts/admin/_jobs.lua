@@ -32,6 +32,8 @@ M.COLUMNS = table.concat({
   age "j.run_at" .. " as due_for", age "j.created_at" .. " as created_for",
   age "j.started_at" .. " as started_for", age "j.finished_at" .. " as finished_for",
   "extract(epoch from j.finished_at - j.started_at)::float8 as took",
+  "j.progress", "j.progress_message", iso "j.progress_at" .. " as progress_at",
+  age "j.progress_at" .. " as progress_for",
 }, ", ")
 
 --- 'email.*' as a pattern of LIKE.
@@ -56,6 +58,18 @@ function M.first_line(job)
   return job.error and job.error:match "^[^\n]*"
 end
 
+--- How far it is: 40 %, resizing
+function M.progress(job)
+  local percent = job.progress and ("%d %%"):format((job.progress * 100 + 1e-6) // 1)
+  return job.progress_message and ("%s, %s"):format(percent, job.progress_message) or percent
+end
+
+local function progress_to_json(job)
+  return job.progress and json.object {
+    { "fraction", job.progress }, { "message", job.progress_message }, { "at", job.progress_at },
+  }
+end
+
 function M.attempts(job)
   return ("%d/%d"):format(job.attempt, job.max_attempts)
 end
@@ -70,7 +84,7 @@ function M.to_json(job, more)
     { "started_at", job.started_at }, { "finished_at", job.finished_at },
     { "worker_id", job.worker_id and tostring(job.worker_id) },
     { "args", json.raw(job.args) }, { "error", job.error }, { "result", json.raw(job.result) },
-    { "tags", job.tags },
+    { "tags", job.tags }, { "progress", progress_to_json(job) },
   }
   return json.object(table.move(more or {}, 1, #(more or {}), #fields + 1, fields))
 end

@@ -80,6 +80,10 @@ local function print_times(context, job)
     table.insert(words, ("to run %s, %s"):format(job.run_at or "never", jobs.when(job)))
   elseif job.status == "processing" then
     table.insert(words, ("processing %s"):format(jobs.when(job)))
+    if job.progress then
+      table.insert(words, ("progress %s, told %s"):format(
+        text.clean(jobs.progress(job)), time.ago(job.progress_for)))
+    end
   else
     local took = job.attempt > 0 and ", after " .. time.span(job.took) or ""
     table.insert(words, ("%s %s, %s%s"):format(

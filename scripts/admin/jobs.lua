@@ -46,6 +46,7 @@ local COLUMNS = {
   { "queue", "queue", flex = true },
   { "when", jobs.when },
   { "error", jobs.first_line, flex = true, optional = true },
+  { "progress", jobs.progress, flex = true, optional = true },
   { "priority", "priority", right = true },
   { "worker", "worker_id", right = true },
   { "tags", function(job) return table.concat(job.tags, " ") end, flex = true },
@@ -57,7 +58,7 @@ local COLUMNS = {
   { "started", "started_at" },
   { "finished", "finished_at" },
 }
-local USUAL = 7
+local USUAL = 8
 
 local column_names, columns_by_name = {}, {}
 for i, column in ipairs(COLUMNS) do

@@ -51,6 +51,18 @@ describe("cleaning up", function()
     assert.equal(0, db:value "select count(*) from jobq.finished_completed_default")
   end)
 
+  it("sweeps what jobs that have ended told of their progress", function()
+    db:enqueue { "a" }
+    db:enqueue { "a" }
+    local jobs = w:claim(2)
+    for _, job in ipairs(jobs) do
+      w:ask("write_progress", w.id, { job.seq }, { job.slot }, { 0.5 }, { 0 }, { "" })
+    end
+    w:finish(jobs[1], "completed")
+    db:query "select jobq.cleanup()"
+    assert.equal(jobs[2].slot, db:value "select slot from jobq.progress")
+  end)
+
   it("makes the same days in any time zone", function()
     db:query "set timezone = 'Pacific/Kiritimati'"
     db:query "select jobq.make_days(9)"

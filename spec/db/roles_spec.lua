@@ -88,6 +88,10 @@ describe("roles", function()
     assert.equal(id, w:claim_one().id)
     assert.equal(1, #w:ask("claimed", w.id, 1))
     w:ask("write_logs", { id }, { 1 }, { 5 }, { 1 }, { "hi" }, { "" })
+    for _ = 1, 2 do
+      w:ask("write_progress", w.id, { 1 }, { 1 }, { 0.5 }, { 5 }, { "half" })
+    end
+    w:ask("sweep_progress", w.id)
     w:settle { { { seq = 1, slot = 1 }, "retry", error = "boom" } }
     w:ask("wake_lanes", w:lanes())
     w:ask("fall_asleep", w.id, w:lanes())

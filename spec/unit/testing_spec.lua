@@ -77,6 +77,19 @@ describe("a run in a spec", function()
       { level = "warn", message = "b" } }, logs)
   end)
 
+  it("keeps the last that it tells of its progress", function()
+    local run = handler("job:progress(0.1, 'a') job:progress(job.args.n, job.args.text)")
+    assert.same({ fraction = 0.5, message = "b" }, run({ n = 0.5, text = "b" }).progress)
+    assert.same({ fraction = 1 }, run { n = 1.0000001 }.progress)
+    assert.is_nil(handler("return true") ().progress)
+    for n, told in pairs { [-0.1] = "-0.1", [1.1] = "1.1", half = "half" } do
+      assert.equal("one.lua:3: progress '" .. told .. "' is not a number from 0 to 1\n"
+        .. "hint: job:progress(done / total)", run { n = n }.error:match "one.lua.*")
+    end
+    assert.matches("message that is a table, expected a string", run { n = 1, text = {} }.error)
+    assert.matches("write job:progress%(...%) with a colon", handler("job.progress(1)") ().error)
+  end)
+
   it("sleeps at once", function()
     local before = uv.hrtime()
     local report = handler("local from = os.time() jobq.sleep(3600) jobq.sleep(0.5) "

@@ -183,6 +183,24 @@ static void carries_log_and_load_failed(void **state)
     buffer_fini(&out);
 }
 
+static void carries_progress(void **state)
+{
+    struct wire_progress got;
+    struct buffer out = {0};
+    struct frame f;
+    (void)state;
+
+    wire_put_progress(&out, &(struct wire_progress){1, 2, 0.4, slice_of("resizing")});
+    take(&out, WIRE_PROGRESS, &f);
+    assert_int_equal(wire_get_progress(&f, &got), 0);
+    assert_int_equal(got.run, 1);
+    assert_true(got.at_us == 2);
+    assert_true(got.fraction == 0.4);
+    assert_slice(got.message, "resizing");
+    assert_refuses_other_lengths(&out, wire_get_progress, &got);
+    buffer_fini(&out);
+}
+
 static void carries_outcome(void **state)
 {
     struct wire_outcome got;
@@ -231,6 +249,7 @@ int main(void)
         cmocka_unit_test(carries_stop_and_started),
         cmocka_unit_test(carries_kind),
         cmocka_unit_test(carries_log_and_load_failed),
+        cmocka_unit_test(carries_progress),
         cmocka_unit_test(carries_outcome),
         cmocka_unit_test(carries_messages_without_fields),
     };

@@ -112,6 +112,21 @@ create table jobq.lease (
 alter table jobq.lease alter jobs set storage external, alter jobs set statistics 0, alter done set statistics 0,
   alter ids set statistics 0;
 
+-- How far running jobs are, as their handlers told last. Beside the lease and under its name: settling has nothing to
+-- do with it, and what is left of a lease that is gone shows nowhere until cleanup sweeps it.
+create table jobq.progress (
+  worker_id bigint not null,
+  seq       bigint not null,
+  at        timestamptz not null default now(),
+  fraction  float8 not null check (fraction between 0 and 1),
+  slot      smallint not null,
+  message   text,
+  primary key (worker_id, seq, slot)
+) with (
+  fillfactor = 50,                                     -- room for HOT updates: a second, a row
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0
+);
+
 -- Place 3: history ----------------------------------------------------------------------------------
 
 -- By status first: completed jobs are many and soon dull, they go by the day (cleanup). Failed and cancelled ones

@@ -9,36 +9,43 @@ create view jobq.job as
 select j.id, k.name as kind, q.name as queue, j.status, j.priority, j.attempt,
   coalesce(j.max_attempts, k.max_attempts, 3::smallint) as max_attempts, j.run_at, j.created_at,
   j.started_at, j.finished_at, j.worker_id, j.args, j.error, j.result,
-  array(select jsonb_array_elements_text(j.meta -> 'tags')) as tags, j.meta
+  array(select jsonb_array_elements_text(j.meta -> 'tags')) as tags, j.meta,
+  j.progress, j.progress_message, j.progress_at
 from (
   select r.id, r.lane_id, r.kind_id, 'pending'::text as status, r.priority, r.attempt, r.max_attempts, r.run_at,
     r.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::bigint as worker_id, r.args,
-    null::text as error, null::json as result, r.meta
+    null::text as error, null::json as result, r.meta,
+    null::float8 as progress, null::text as progress_message, null::timestamptz as progress_at
   from jobq.ready r
   union all
   select j.id, j.lane_id, j.kind_id, 'processing'::text, j.priority, (j.attempt + 1)::smallint, j.max_attempts, j.run_at,
-    j.created_at, l.claimed_at, null::timestamptz, l.worker_id, j.args, null::text, null::json, j.meta
-  from jobq.lease l,
-    unnest(l.jobs) with ordinality
-      as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
+    j.created_at, l.claimed_at, null::timestamptz, l.worker_id, j.args, null::text, null::json, j.meta,
+    p.fraction, p.message, p.at
+  from jobq.lease l
+  cross join unnest(l.jobs) with ordinality
+    as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
+  left join jobq.progress p on p.worker_id = l.worker_id and p.seq = l.seq and p.slot = j.slot
   where j.slot <> all (l.done)
   union all
   select f.id, f.lane_id, f.kind_id, 'completed'::text, f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
-    f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta
+    f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta,
+    null::float8, null::text, null::timestamptz
   from jobq.finished_completed f
   union all
   select f.id, f.lane_id, f.kind_id, 'failed'::text, f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
-    f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta
+    f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta,
+    null::float8, null::text, null::timestamptz
   from jobq.finished_failed f
   union all
   select f.id, f.lane_id, f.kind_id, 'cancelled'::text, f.priority, f.attempt, f.max_attempts, f.run_at, f.created_at,
-    f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta
+    f.started_at, f.finished_at, f.worker_id, f.args, f.error, f.result, f.meta,
+    null::float8, null::text, null::timestamptz
   from jobq.finished_cancelled f
 ) j
 join jobq.lane l on l.id = j.lane_id
 join jobq.queue q on q.id = l.queue_id
 join jobq.kind k on k.id = j.kind_id;
-comment on view jobq.job is 'Every job, wherever it is kept.';
+comment on view jobq.job is 'Every job, wherever it is kept. progress, 0 to 1, is what the handler of a running one told last.';
 
 -- One job, from the first place that has it; a lease is found by its ids and only that one is unpacked. Each look is a
 -- statement with its own snapshot, so a job that moves on meanwhile is met in the next place; one that comes back to
@@ -53,16 +60,18 @@ begin
       select (p.job).id, k.name, q.name, 'processing'::text, (p.job).priority, ((p.job).attempt + 1)::smallint,
         coalesce((p.job).max_attempts, k.max_attempts, 3::smallint), (p.job).run_at, (p.job).created_at, p.claimed_at,
         null::timestamptz, p.worker_id, (p.job).args, null::text, null::json,
-        array(select jsonb_array_elements_text((p.job).meta -> 'tags')), (p.job).meta
+        array(select jsonb_array_elements_text((p.job).meta -> 'tags')), (p.job).meta, g.fraction, g.message, g.at
       from (
-        select l.worker_id, l.claimed_at, l.jobs[array_position(l.ids, find.id)] as job
+        select l.worker_id, l.seq, array_position(l.ids, find.id) as slot, l.claimed_at,
+          l.jobs[array_position(l.ids, find.id)] as job
         from jobq.lease l
         where find.id = any (l.ids) and array_position(l.ids, find.id) <> all (l.done)
         offset 0                                       -- unpacks once, not once a column
       ) p
       join jobq.lane l on l.id = (p.job).lane_id
       join jobq.queue q on q.id = l.queue_id
-      join jobq.kind k on k.id = (p.job).kind_id;
+      join jobq.kind k on k.id = (p.job).kind_id
+      left join jobq.progress g on g.worker_id = p.worker_id and g.seq = p.seq and g.slot = p.slot;
     exit when found;
     return query select * from jobq.job j where j.id = find.id and j.status in ('completed', 'failed', 'cancelled');
     exit when found;

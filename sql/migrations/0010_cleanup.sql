@@ -146,6 +146,8 @@ begin
   delete from jobq.unique_key u where u.ctid = any (array(
     select k.ctid from jobq.unique_key k where k.until < now() for update skip locked));
   delete from jobq.sleeper s where not exists (select from jobq.worker w where w.id = s.worker_id and w.state = 'running');
+  delete from jobq.progress p where not exists (
+    select from jobq.lease l where l.worker_id = p.worker_id and l.seq = p.seq and p.slot <> all (l.done));
   delete from jobq.cancel_request c where requested_at < now() - interval '1 hour'
     and exists (select from jobq.finished f where f.id = c.job_id);
   delete from jobq.worker w where w.state <> 'running' and w.seen_at < now() - greatest(keep, keep_failed)

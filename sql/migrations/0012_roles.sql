@@ -39,7 +39,7 @@ declare
                    jobq.complete, jobq.wake_lanes, jobq.wake, jobq.reconcile, jobq.recover, jobq.cleanup
     jobq_worker:   select, insert on jobq.queue
     jobq_worker:   select, insert, update on jobq.kind, jobq.lane, jobq.worker
-    jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease
+    jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease, jobq.progress
     jobq_worker:   select, insert, delete on jobq.sleeper
     jobq_worker:   select, delete on jobq.unique_key, jobq.cancel_request
     jobq_worker:   insert on jobq.finished, jobq.attempt, jobq.job_log

@@ -7,7 +7,9 @@ local strict = require "jobq.strict"
 local LAZY = {
   "created_at", "idempotency_key", "kind", "max_attempts", "priority", "queue", "run_at", "tags",
 }
-local NAMES = { "args", "attempt", "id", "log", table.unpack(LAZY) }
+local NAMES = { "args", "attempt", "id", "log", "progress", table.unpack(LAZY) }
+local NO_FRACTION = "progress '%s' is not a number from 0 to 1\nhint: job:progress(done / total)"
+local SLACK = 1e-6 -- sums of fractions go a little beyond 1
 
 -- The log belongs to the run that is computing, so that all jobs can share this one.
 local log = strict.close("job.log", {
@@ -17,6 +19,19 @@ local log = strict.close("job.log", {
   error = core.log.error,
 })
 
+--- How far the run is, for people who look. Cheap enough for every turn of a loop: a word goes once
+--- a second, those in between are forgotten.
+local function tell_progress(self, fraction, message)
+  if type(self) ~= "table" then
+    error("progress has no job\nhint: write job:progress(...) with a colon", 2)
+  elseif type(fraction) ~= "number" or not (fraction >= 0 and fraction <= 1 + SLACK) then
+    error(NO_FRACTION:format(tostring(fraction)), 2)
+  elseif message ~= nil and type(message) ~= "string" then
+    error(("progress has a message that is a %s, expected a string"):format(type(message)), 2)
+  end
+  core.run.progress(fraction < 1 and fraction or 1, message)
+end
+
 local Job = core.job_metatable
 Job.__name = "jobq.job"
 Job.__metatable = false
@@ -24,6 +39,8 @@ Job.__metatable = false
 function Job.__index(job, name)
   if name == "log" then
     return log
+  elseif name == "progress" then
+    return tell_progress
   end
   local value = core.run.field(name)
   if value == nil then

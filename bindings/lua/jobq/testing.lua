@@ -167,7 +167,7 @@ local function conclude(world, verdict, text, delay)
   return {
     verdict = world.completed and "done" or is_asked and "retry" or WORDS[verdict] or "done",
     error = message, traceback = traceback, code = text and world.code or nil, delay = delay,
-    result = world.result, logs = world.logs, slept = world.slept,
+    result = world.result, logs = world.logs, slept = world.slept, progress = world.progress,
     mails = world.mails, requests = world.requests, programs = world.programs,
     enqueued = world.enqueued, max_attempts = world.job.max_attempts,
   }

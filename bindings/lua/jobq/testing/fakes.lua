@@ -2,7 +2,7 @@
 --- reaches others is a fake, and what nobody has faked ends the spec.
 ---
 --- A world is what one run can see and has done: expected (what the spec has arranged), job, logs,
---- slept, mails, requests, programs, result, code, completed, problem.
+--- slept, progress, mails, requests, programs, result, code, completed, problem.
 local core = require "jobq.core"
 local queue = require "jobq.testing.queue"
 
@@ -45,6 +45,10 @@ local function add_job(fake, world)
     end
     world.result = core.json.decode(text)
     return true
+  end
+
+  function fake.run.progress(fraction, message)
+    world.progress = { fraction = fraction, message = message }
   end
 
   for _, level in ipairs { "debug", "info", "warn", "error" } do
