@@ -18,9 +18,11 @@ create table jobq.migration (
   min_worker text,                                     -- the oldest worker that may run from here on; null: as before
   applied_at timestamptz not null default now()
 );
+comment on table jobq.migration is 'The migrations that this database has, and when each came.';
 
 -- How a job can end. Views and functions say text, so that it compares with whatever a driver sends.
 create type jobq.ending as enum ('completed', 'failed', 'cancelled');
+comment on type jobq.ending is 'How a job has ended; the views say it as text.';
 
 -- Names, interned -----------------------------------------------------------------------------------
 
@@ -28,6 +30,7 @@ create table jobq.queue (
   id   int generated always as identity primary key,
   name text not null unique constraint queue_name_length check (length(name) between 1 and 100)
 );
+comment on table jobq.queue is 'The names of queues, as numbers.';
 
 -- What workers publish when they load handlers. An enqueue creates the kinds that nobody has declared yet; all that
 -- only a handler can say is null until then.
@@ -47,6 +50,7 @@ create table jobq.kind (
   source        text,                                  -- file:line
   generation    text                                   -- of the handlers folder that declared it last
 );
+comment on table jobq.kind is 'What workers say of the kinds that they run, and the names of kinds that nobody has declared yet.';
 
 -- A lane is one ordered line of waiting jobs. All kinds of a queue share one (kind_id = 0), so that order holds
 -- across them. A kind that some worker of the queue cannot run stands apart: otherwise every claim of that worker
@@ -58,6 +62,7 @@ create table jobq.lane (
   kind_id      int not null default 0,
   follows_kind boolean not null default false check (not follows_kind or kind_id <> 0)
 );
+comment on table jobq.lane is 'The lines that jobs wait in: a queue''s shared one, or one of a kind''s own.';
 create unique index lane_place on jobq.lane (queue_id, kind_id) where not follows_kind;
 create unique index lane_follower on jobq.lane (kind_id) where follows_kind;
 
@@ -83,6 +88,7 @@ create table jobq.ready (
   vacuum_truncate = off,                               -- truncation takes an exclusive lock: claims would stall
   toast.vacuum_truncate = off
 );
+comment on table jobq.ready is 'The first of three places: jobs that wait, also for their time.';
 create unique index ready_id on jobq.ready (id);
 create index ready_order on jobq.ready (lane_id, priority, run_at, id);
 alter table jobq.ready alter args set statistics 0, alter meta set statistics 0;
@@ -109,6 +115,7 @@ create table jobq.lease (
   toast.autovacuum_vacuum_cost_delay = 0,
   vacuum_index_cleanup = on, vacuum_truncate = off, toast.vacuum_truncate = off
 );
+comment on table jobq.lease is 'The second of three places: jobs that a worker has claimed, up to 64 in a row.';
 alter table jobq.lease alter jobs set storage external, alter jobs set statistics 0, alter done set statistics 0,
   alter ids set statistics 0;
 
@@ -126,6 +133,7 @@ create table jobq.progress (
   fillfactor = 50,                                     -- room for HOT updates: a second, a row
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0
 );
+comment on table jobq.progress is 'How far running jobs are; the view jobq.job shows it.';
 
 -- Place 3: history ----------------------------------------------------------------------------------
 
@@ -149,6 +157,7 @@ create table jobq.finished (
   error        text,
   result       json
 ) partition by list (status);
+comment on table jobq.finished is 'The third of three places: jobs that have ended, by status and by the day.';
 create index finished_id on jobq.finished (id);        -- nearly ascending: the cheapest index there is
 create table jobq.finished_completed partition of jobq.finished for values in ('completed')
   partition by range (finished_at);
@@ -169,6 +178,7 @@ create table jobq.attempt (
   outcome     text not null,                           -- retry, crash; failed or cancelled before a retry by hand
   error       text
 ) partition by range (finished_at);
+comment on table jobq.attempt is 'Runs that did not end their job, with their errors.';
 create index attempt_job on jobq.attempt (job_id, attempt);
 create table jobq.attempt_default partition of jobq.attempt default;
 
@@ -180,6 +190,7 @@ create table jobq.job_log (
   message text not null,
   fields  jsonb
 ) partition by range (at);
+comment on table jobq.job_log is 'What jobs wrote to their logs; the view jobq.log shows it.';
 create index job_log_job on jobq.job_log (job_id, at);
 create table jobq.job_log_default partition of jobq.job_log default;
 
@@ -211,6 +222,7 @@ create table jobq.worker (
   load_error  text,                                    -- why its handlers folder as it is now does not load
   loaded_at   timestamptz not null default now()       -- when it last tried to load that folder
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table jobq.worker is 'The workers, with what they said of themselves last; the view jobq.worker_status shows it.';
 
 -- Kept while the job lives (until is null) or for a period, whatever becomes of the job.
 create table jobq.unique_key (
@@ -220,6 +232,7 @@ create table jobq.unique_key (
   key     text not null,
   primary key (kind_id, key)
 );
+comment on table jobq.unique_key is 'Which job holds which unique key, and until when: null is as long as the job lives.';
 
 -- Who sleeps on which lane: enqueue notifies only if somebody does.
 create table jobq.sleeper (
@@ -227,6 +240,7 @@ create table jobq.sleeper (
   worker_id bigint not null,
   primary key (lane_id, worker_id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table jobq.sleeper is 'The workers that sleep on a lane and want to be woken.';
 
 -- Wishes that running jobs be cancelled. Read by claim, settle, recovery and heartbeat; nearly always empty.
 create table jobq.cancel_request (
@@ -234,6 +248,7 @@ create table jobq.cancel_request (
   requested_at timestamptz not null default now(),
   reason       text                                    -- becomes the error of the cancelled job
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table jobq.cancel_request is 'Wishes that running jobs be cancelled, until their workers have heard them.';
 
 -- What the schema says of itself ---------------------------------------------------------------------
 

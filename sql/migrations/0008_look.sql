@@ -45,7 +45,27 @@ from (
 join jobq.lane l on l.id = j.lane_id
 join jobq.queue q on q.id = l.queue_id
 join jobq.kind k on k.id = j.kind_id;
-comment on view jobq.job is 'Every job, wherever it is kept. progress, 0 to 1, is what the handler of a running one told last.';
+comment on view jobq.job is 'Every job, wherever it is kept.';
+comment on column jobq.job.id is 'Ascending, with gaps; never used twice.';
+comment on column jobq.job.kind is 'What the job is, e.g. email.send.';
+comment on column jobq.job.queue is 'Where it waits, or waited.';
+comment on column jobq.job.status is 'pending, processing, completed, failed or cancelled.';
+comment on column jobq.job.priority is '0 to 9; lower runs sooner.';
+comment on column jobq.job.attempt is 'Runs that have counted, the present one included.';
+comment on column jobq.job.max_attempts is 'After so many failed runs it has failed.';
+comment on column jobq.job.run_at is 'When it is, or was, due.';
+comment on column jobq.job.created_at is 'When it was enqueued: the time of that transaction.';
+comment on column jobq.job.started_at is 'When its last run was claimed; null while it waits.';
+comment on column jobq.job.finished_at is 'When it ended; null before that.';
+comment on column jobq.job.worker_id is 'The worker that runs it, or ran it last; see jobq.worker_status.';
+comment on column jobq.job.args is 'Its arguments, a JSON object.';
+comment on column jobq.job.error is 'Why it failed or was cancelled, with the traceback.';
+comment on column jobq.job.result is 'What its handler gave to jobq.done.';
+comment on column jobq.job.tags is 'What enqueue was given; empty without.';
+comment on column jobq.job.meta is 'What else belongs to it; for jobq itself, may change.';
+comment on column jobq.job.progress is '0 to 1: what the handler of a running one told last; else null.';
+comment on column jobq.job.progress_message is 'What it said with that.';
+comment on column jobq.job.progress_at is 'When it told that.';
 
 -- One job, from the first place that has it; a lease is found by its ids and only that one is unpacked. Each look is a
 -- statement with its own snapshot, so a job that moves on meanwhile is met in the next place; one that comes back to
@@ -97,11 +117,38 @@ select w.id, w.name, w.host, w.pid, w.version, w.state, w.started_at, w.seen_at,
   (select coalesce(sum(l.n - cardinality(l.done)), 0)::bigint from jobq.lease l where l.worker_id = w.id) as claimed
 from jobq.worker w;
 comment on view jobq.worker_status is 'Every worker that is remembered, with its counters as of its last heartbeat.';
+comment on column jobq.worker_status.id is '63 random bits; also the key of its advisory lock.';
+comment on column jobq.worker_status.name is 'HOST-PID, or what --name says.';
+comment on column jobq.worker_status.host is 'The machine it runs on.';
+comment on column jobq.worker_status.pid is 'Its process there.';
+comment on column jobq.worker_status.version is 'Of the program.';
+comment on column jobq.worker_status.state is 'running, stopped (in order) or dead (declared so by another worker).';
+comment on column jobq.worker_status.started_at is 'When it started.';
+comment on column jobq.worker_status.seen_at is 'Its last sign of life.';
+comment on column jobq.worker_status.silent_for is 'How long that is ago.';
+comment on column jobq.worker_status.running is 'Jobs that ran at that time.';
+comment on column jobq.worker_status.concurrency is 'How many it runs at a time.';
+comment on column jobq.worker_status.processed is 'Runs that have ended since its start.';
+comment on column jobq.worker_status.succeeded is 'Of these, the good ones.';
+comment on column jobq.worker_status.failed is 'Of these, the failed ones.';
+comment on column jobq.worker_status.rss_kb is 'Resident memory of its supervisor, in KiB.';
+comment on column jobq.worker_status.queues is 'The queues it serves; null: all.';
+comment on column jobq.worker_status.kinds is 'The kinds it runs.';
+comment on column jobq.worker_status.generation is 'Names the state of the handlers that it loaded.';
+comment on column jobq.worker_status.load_error is 'Why its handlers as they are now do not load; null: they do.';
+comment on column jobq.worker_status.loaded_at is 'When it last tried to load them.';
+comment on column jobq.worker_status.claimed is 'Jobs that it holds now, running or about to.';
 
 create view jobq.log as
 select job_id, at, attempt, (array['debug', 'info', 'warn', 'error'])[level + 1] as level, message, fields
 from jobq.job_log;
 comment on view jobq.log is 'What jobs wrote to their logs.';
+comment on column jobq.log.job_id is 'Of which job.';
+comment on column jobq.log.at is 'When.';
+comment on column jobq.log.attempt is 'In which run.';
+comment on column jobq.log.level is 'debug, info, warn or error.';
+comment on column jobq.log.message is 'The line.';
+comment on column jobq.log.fields is 'What else was said with it.';
 
 create view jobq.kind_status as
 select k.name, q.name as queue, k.summary, k.priority, k.max_attempts, k.timeout_s, k.schema, k.source, k.declared_at,
@@ -111,6 +158,17 @@ select k.name, q.name as queue, k.summary, k.priority, k.max_attempts, k.timeout
 from jobq.kind k
 join jobq.queue q on q.id = k.queue_id;
 comment on view jobq.kind_status is 'Every kind that a worker declared or a job has, and how many living workers run it. pending is counted: it reads all that waits.';
+comment on column jobq.kind_status.name is 'The kind.';
+comment on column jobq.kind_status.queue is 'Where its jobs go unless enqueue says otherwise.';
+comment on column jobq.kind_status.summary is 'What its handler says of it.';
+comment on column jobq.kind_status.priority is 'Of its jobs unless enqueue says otherwise; null: 5.';
+comment on column jobq.kind_status.max_attempts is 'Of its jobs unless enqueue says otherwise; null: 3.';
+comment on column jobq.kind_status.timeout_s is 'Seconds that a run may take.';
+comment on column jobq.kind_status.schema is 'JSON Schema of the arguments.';
+comment on column jobq.kind_status.source is 'File and line of its handler.';
+comment on column jobq.kind_status.declared_at is 'When a worker first knew it; null: none has yet.';
+comment on column jobq.kind_status.workers is 'Living workers that run it.';
+comment on column jobq.kind_status.pending is 'Jobs that wait.';
 
 create function jobq.schema_of(kind text) returns json
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
