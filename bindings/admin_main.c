@@ -26,10 +26,20 @@
 
 #define EXIT_FAILED 1
 
+/* The part of the handlers' API that needs nothing of a worker: types, and what config.lua declares. */
+static const char *const shared[] = {
+    "jobq.declarations",
+    "jobq.fields",
+    "jobq.formats",
+    "jobq.lines",
+    "jobq.nearest",
+    "jobq.sorted_keys",
+};
+
 static int find_scripts(struct buffer *dir);
 static void program_dir(struct buffer *out);
 static int open_json(lua_State *L);
-static int open_formats(lua_State *L);
+static int open_shared(lua_State *L);
 static void open_libraries(lua_State *L, const char *scripts);
 static int run(lua_State *L);
 
@@ -141,8 +151,10 @@ static void open_libraries(lua_State *L, const char *scripts)
     lua_setfield(L, -2, "jobq.json");
     lua_pushcfunction(L, luaopen_jobq_host);
     lua_setfield(L, -2, "jobq.host");
-    lua_pushcfunction(L, open_formats);
-    lua_setfield(L, -2, "jobq.formats");
+    for (size_t i = 0; i < LENGTH_OF(shared); i++) {
+        lua_pushcfunction(L, open_shared);
+        lua_setfield(L, -2, shared[i]);
+    }
     lua_pop(L, 2);
 }
 
@@ -152,10 +164,10 @@ static int open_json(lua_State *L)
     return 1;
 }
 
-/* The one part of the handlers' API that needs nothing of a worker: the types of arguments. */
-static int open_formats(lua_State *L)
+/* name -> the module. */
+static int open_shared(lua_State *L)
 {
-    static const char name[] = "jobq.formats";
+    const char *name = luaL_checkstring(L, 1);
     const struct embedded_lua *file = embedded_lua;
 
     while (file->name != NULL && strcmp(file->name, name) != 0) {

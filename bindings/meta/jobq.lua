@@ -5,6 +5,7 @@ error("meta files are read by editors, never loaded")
 --- calls them, not the process; they can only be called inside `run`.
 ---@class jobq
 ---@field compress jobq.compress
+---@field config jobq.config
 ---@field crypto jobq.crypto
 ---@field fs jobq.fs
 ---@field http jobq.http
@@ -29,6 +30,7 @@ local jobq = {}
 ---@field retry_delay? number|fun(attempt: integer): number seconds; default 2 ^ attempt, at most 1 hour
 ---@field memory? integer|string bytes of Lua memory that a run may hold, e.g. "128M"; default 64M
 ---@field args? table<string, string|jobq.Field> from argument to type; others are refused
+---@field config? string[] settings that it needs, like "smtp.host"; without them it does not load
 
 --- A type is one of string, integer, number, boolean, object, array, any, email, url, uuid, timestamp,
 --- duration; "email[]" is an array of them, "email?" may be left out.
@@ -151,12 +153,5 @@ function jobq.enqueue_many(kind, list, options) end
 ---@param code? string
 ---@return T
 function jobq.must(value, message, code) end
-
---- A setting, from `--set NAME=VALUE`, the config file or the environment (`smtp.host` is
---- JOBQ_SMTP_HOST). Raises when it is not there and no default is given.
----@param name string
----@param default? any
----@return any # text, or the default
-function jobq.config(name, default) end
 
 return jobq

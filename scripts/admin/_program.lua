@@ -179,7 +179,7 @@ end
 
 -- An expected failure as it is; anything else with its traceback, which only JOBQ_DEBUG shows.
 function M.explain(value)
-  if failure.is(value) then
+  if failure.is(value) or type(value) == "table" and value.internal then
     return value
   end
   return { internal = tostring(value), traceback = debug.traceback(nil, 2) }

@@ -41,6 +41,13 @@ describe("$NAME", function()
 end)
 ]]
 
+local CONFIG = [[
+--- Settings of the handlers here: jobq.config.crm.url. `jobq config $DIR` shows their values.
+return {
+  -- crm = { url = "url", pages = { "integer", default = 10 } },
+}
+]]
+
 local LUARC = [[
 {
   "runtime.version": "Lua 5.4",
@@ -121,8 +128,8 @@ return {
   },
   examples = { { "new handler invoice", "then: jobq test" } },
   text = [[
-The first time, .luarc.json and .luacheckrc are written here, for editors and luacheck;
-they are never written over.
+The first time, config.lua for settings is written there, and .luarc.json and .luacheckrc for
+editors and luacheck here; they are never written over.
 ]],
 
   run = function(context)
@@ -134,7 +141,10 @@ they are never written over.
       { ("%s/spec/%s_spec.lua"):format(dir, name), SPEC },
     }
     check_free(files, context.options.force)
-    for _, file in ipairs { { ".luarc.json", LUARC }, { ".luacheckrc", LUACHECKRC } } do
+    local once = {
+      { dir .. "/config.lua", CONFIG }, { ".luarc.json", LUARC }, { ".luacheckrc", LUACHECKRC },
+    }
+    for _, file in ipairs(once) do
       if not exists(file[1]) then
         table.insert(files, file)
       end

@@ -2,7 +2,8 @@
 local meta = require "meta"
 
 local MODULES = {
-  "jobq", "sql", "http", "smtp", "process", "socket", "fs", "crypto", "compress", "json", "testing",
+  "jobq", "config", "sql", "http", "smtp", "process", "socket", "fs", "crypto", "compress", "json",
+  "testing",
 }
 
 local HEAD = [[

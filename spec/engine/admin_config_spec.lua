@@ -91,6 +91,52 @@ describe("jobq", function()
       end
     end)
 
+    describe("with a folder of handlers", function()
+      local CONFIG = [[return {
+  crm = {
+    url = "url",
+    pages = { "integer", default = 10 },
+    names = { "string[]", default = { "a", "b" } },
+    key = { "string?", secret = true },
+  },
+}]]
+
+      it("has also what it declares", function()
+        dir:write("handlers/config.lua", CONFIG)
+        dir:write("jobq.conf", "crm.url = http://x\nsmtp.host = mx1\n")
+        assert.same({
+          ["crm.url"] = { "http://x", "jobq.conf:1" },
+          ["crm.pages"] = { "7", "JOBQ_CRM_PAGES" },
+          ["crm.names"] = { '["a","b"]', "handlers/config.lua:5" },
+          ["crm.key"] = { "***", "JOBQ_CRM_KEY" },
+          ["smtp.host"] = { "mx1", "jobq.conf:2" },
+          embedded = { ".jobq/pg", "default" },
+        }, values("config handlers", { JOBQ_CRM_PAGES = "7", JOBQ_CRM_KEY = "hush" }))
+        local out = jobq("config --origin handlers/").out
+        assert.match("\ncrm.pages%s+10%s+handlers/config.lua:4\n", out)
+      end)
+
+      it("says what is missing or wrong there", function()
+        dir:write("handlers/config.lua", CONFIG)
+        local answer = jobq("config handlers", { JOBQ_CRM_PAGES = "x" })
+        assert.equal(6, answer.status)
+        assert.equal("jobq: handlers/config.lua:4: setting crm.pages: 'x' is not an integer\n"
+          .. "handlers/config.lua:3: setting crm.url: missing", answer.err)
+        assert.match("\ncrm.pages%s+x\n", answer.out)
+        dir:write("handlers/config.lua", "return {\n x = 1 }")
+        answer = jobq "config handlers"
+        assert.same({ 3, "" }, { answer.status, answer.out })
+        assert.match("^jobq: handlers/config.lua:2: 'x' is no group of settings", answer.err)
+        answer = jobq "config gone"
+        assert.same({ 2, "jobq: folder 'gone' does not exist" }, { answer.status, answer.err })
+      end)
+
+      it("goes without a file", function()
+        dir:write("handlers/a.lua", "")
+        assert.same({ embedded = { ".jobq/pg", "default" } }, values "config handlers")
+      end)
+    end)
+
     for body, expected in pairs {
       ["concurency = 5\n"] = "jobq.conf:1: unknown name 'concurency'\nhint: did you mean 'conc",
       ["\nhello\n"] = "jobq.conf:2: expected NAME = VALUE",

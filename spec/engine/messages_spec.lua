@@ -28,6 +28,14 @@ local LOAD_ERRORS = {
     lines("return {", "  send = { run = function() end,", "    args = { to = 'emial' } } }"),
     "handlers/email.lua:3: email.send: args.to: 'emial' is not a type\n"
       .. "hint: did you mean 'email'?" },
+  { "a setting is missing", { ["config.lua"] = lines("return { crm = {", "  url = 'url' } }"),
+    ["crm.lua"] = "return { run = function() end }" }, nil,
+    "handlers/config.lua:2: setting crm.url: missing\n"
+      .. "hint: pass --set crm.url=VALUE, or set JOBQ_CRM_URL" },
+  { "a setting is mistyped", { ["config.lua"] = "return { crm = { url = 'url?' } }",
+    ["crm.lua"] = lines("local jobq = require 'jobq'",
+      "return { run = function() return jobq.config.crm.urk end }") }, nil,
+    "handlers/crm.lua:2: jobq.config.crm has no field 'urk'\nhint: did you mean 'url'?" },
   { "run is missing", "email.lua", lines("return {", "  send = { queue = 'q' } }"),
     "handlers/email.lua:2: email.send has no run function" },
   { "there is no kind", "email.lua", "return {}",

@@ -24,7 +24,8 @@ describe("jobq new handler", function()
   it("writes a handler that loads and runs, and what editors want", function()
     local said = ok "new handler invoice"
     assert.same({ "wrote handlers/invoice.lua", "wrote handlers/spec/invoice_spec.lua",
-      "wrote .luarc.json", "wrote .luacheckrc" }, { said.out:match("(.*)\n(.*)\n(.*)\n(.*)") })
+      "wrote handlers/config.lua", "wrote .luarc.json", "wrote .luacheckrc",
+    }, { said.out:match("(.*)\n(.*)\n(.*)\n(.*)\n(.*)") })
     assert.matches("^invoice%s+handlers/invoice.lua:%d+$", ok("check").out)
     assert.matches("^done in ", ok { "run-once", "invoice", '{"name": "ann"}' }.out)
     local meta = files.read(dir.path .. ".luarc.json"):match '"(/[^"]*)"'

@@ -85,6 +85,27 @@ describe("a reload", function()
     assert.equal("new", word_of(db:enqueue { "greet.say" }))
   end)
 
+  it("follows config.lua, and keeps the old one while the new one is broken", function()
+    db = engine.database()
+    dir = engine.handlers {
+      ["config.lua"] = "return { greet = { word = { 'string', default = 'old' } } }",
+      ["greet.lua"] = [[
+        local jobq = require "jobq"
+        return { say = { run = function() return jobq.done { word = jobq.config.greet.word } end } }
+      ]],
+    }
+    w = engine.worker(db, dir, { executors = 1 })
+    assert.equal("old", word_of(db:enqueue { "greet.say" }))
+    dir:write("config.lua", "return { greet = { word = 'strin' } }")
+    w:signal "sighup"
+    local why = w:expect("reload failed").error
+    assert.matches("config.lua:1: greet.word: 'strin' is not a type", why)
+    assert.equal("old", word_of(db:enqueue { "greet.say" }))
+    dir:write("config.lua", "return { greet = { word = { 'string', default = 'new' } } }")
+    reload()
+    assert.equal("new", word_of(db:enqueue { "greet.say" }))
+  end)
+
   it("lets running jobs end on the old text", function()
     start {}
     local notes = samples.notes()
@@ -228,7 +249,7 @@ describe("a reload", function()
     assert.equal("new", word_of(db:enqueue { "greet.say" }))
   end)
 
-  it("refuses handlers that take too much memory to load", function()
+  it("by jobq reload runs handlers that take too much memory to load", function()
     start { executor_memory = "16M" }
     dir:write("greet.lua", "local t = {}\nwhile true do t[#t + 1] = ('x'):rep(1000) .. #t end")
     w:signal "sighup"

@@ -131,6 +131,48 @@ describe("jobq.loader", function()
     assert.matches("/more/a.lua:3: kind 'a.x' is already defined at handlers/a.lua:1$", message)
   end)
 
+  describe("with a config.lua", function()
+    local function crm(body)
+      return "local jobq = require 'jobq'\nreturn { run = function()\n" .. body .. "\nend }"
+    end
+
+    before_each(function()
+      write("config.lua", "return { crm = { url = { 'url', default = 'http://x' } } }")
+    end)
+
+    it("takes it for no handler", function()
+      write("a.lua", crm "return jobq.config.crm.url")
+      local _, list = load()
+      assert.same({ 1, "a" }, { #list, list[1].name })
+    end)
+
+    it("finds mistyped settings before anything runs", function()
+      write("a.lua", crm "return jobq.config.crm.urk")
+      assert.equal("handlers/a.lua:3: jobq.config.crm has no field 'urk'\n"
+        .. "hint: did you mean 'url'?", failure())
+      write("a.lua", crm "return jobq.config.crn.url")
+      assert.equal("handlers/a.lua:3: jobq.config has no field 'crn'\n"
+        .. "hint: did you mean 'crm'?", failure())
+      write("a.lua", "local jobq = require 'jobq'\nlocal config = jobq.config\n"
+        .. "return { run = function() return config.crm.urk end }")
+      assert.matches("^handlers/a.lua:3: jobq.config.crm has no field 'urk'\n", failure())
+    end)
+
+    it("goes with a file of the folder, too", function()
+      write("a.lua", crm "return jobq.config.crm.urk")
+      assert.matches("^handlers/a.lua:3: jobq.config.crm has no field 'urk'\n",
+        failure(dir .. "/a.lua\n" .. dir .. "\n"))
+    end)
+
+    it("refuses what a handler needs and nobody has set", function()
+      write("a.lua", "return { run = print,\n config = { 'crm.url' } }")
+      load()
+      write("a.lua", "return { run = print,\n config = { 'crm.url', 'sms.key' } }")
+      assert.equal("handlers/a.lua:2: a needs the setting 'sms.key'\n"
+        .. "hint: pass --set sms.key=VALUE, or set JOBQ_SMS_KEY", failure())
+    end)
+  end)
+
   it("suggests the folder that may have been meant", function()
     local text = "folder '%s/handlrs/' does not exist\nhint: did you mean 'handlers/'?"
     assert.equal(text:format(home), failure(home .. "/handlrs/\n"))

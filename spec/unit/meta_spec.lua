@@ -5,7 +5,7 @@ local uv = require "luv"
 local files = require "support.files"
 
 local MODULES = {
-  "jobq", "compress", "crypto", "fs", "http", "json", "process", "smtp", "socket", "sql",
+  "jobq", "compress", "config", "crypto", "fs", "http", "json", "process", "smtp", "socket", "sql",
 }
 
 --- What a meta file declares for its module: name -> { kind, is_async, params, text }.

@@ -21,17 +21,17 @@ local pools = {} -- by dsn and size
 --- default, too, unless the setting database.default names another.
 function M.dsn(name)
   if name == "queue" then
-    return settings.queue_dsn or settings.get("database.default")
+    return settings.queue_dsn or settings.text("database.default")
   end
-  local configured = settings.get("database." .. name, nil)
+  local configured = settings.text("database." .. name, nil)
   if not configured and name == "default" then
     configured = settings.queue_dsn
   end
-  return configured or settings.get("database." .. name)
+  return configured or settings.text("database." .. name)
 end
 
 local function connections_of(name)
-  local value = settings.get(("database.%s.connections"):format(name), CONNECTIONS)
+  local value = settings.text(("database.%s.connections"):format(name), CONNECTIONS)
   local number = math.tointeger(tonumber(value))
   if not number or number < 1 or number > 1000 then
     error(("setting database.%s.connections: '%s' is not an integer from 1 to 1000"):format(

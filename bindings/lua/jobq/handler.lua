@@ -20,9 +20,22 @@ local function is_text(value)
   return type(value) == "string" and value ~= ""
 end
 
+local function is_texts(value)
+  if type(value) ~= "table" then
+    return false
+  end
+  for key, text in pairs(value) do
+    if math.type(key) ~= "integer" or not is_text(text) then
+      return false
+    end
+  end
+  return true
+end
+
 --- Each option: what it must be, in words and as a test, and what it is when left out.
 local OPTIONS = {
   args = { "a table of fields and types", function(v) return type(v) == "table" end },
+  config = { "an array of names of settings", is_texts },
   max_attempts = { "an integer from 1 to 32767", is_integer(1, 32767), 3 },
   memory = {
     "a number of bytes or a text like '64M', from 1M",

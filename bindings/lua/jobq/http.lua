@@ -245,7 +245,7 @@ local function allows_private(request)
   if request.allow_private ~= nil then
     return request.allow_private
   end
-  local value = settings.get("http.allow_private", "false")
+  local value = settings.text("http.allow_private", "false")
   if value ~= "true" and value ~= "false" then
     error(("setting http.allow_private: '%s' is not true or false"):format(value), 0)
   end
@@ -269,8 +269,8 @@ local function compose(request)
     timeout_ms = milliseconds(request, "timeout", TIMEOUT),
     connect_timeout_ms = milliseconds(request, "connect_timeout", CONNECT_TIMEOUT),
     version = check_version(request), allow_private = allows_private(request),
-    ca_file = request.ca_file or settings.get("http.ca_file", nil),
-    proxy = settings.get("http.proxy", nil), no_proxy = settings.get("http.no_proxy", nil),
+    ca_file = request.ca_file or settings.text("http.ca_file", nil),
+    proxy = settings.text("http.proxy", nil), no_proxy = settings.text("http.no_proxy", nil),
   }
   for _, name in ipairs { "cert_file", "key_file", "key_password", "password", "username" } do
     exchange[name] = request[name] and check_line(name, request[name])

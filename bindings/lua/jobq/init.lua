@@ -12,13 +12,13 @@ local function module(name, fields)
   return closed
 end
 
-if settings.get("sql.rollback", "false") == "true" then
+if settings.text("sql.rollback", "false") == "true" then
   require("jobq.rollback").install()
 end
 
 return strict.close("jobq", {
   compress = module("compress", core.compress),
-  config = settings.get,
+  config = settings.config,
   crypto = require "jobq.crypto",
   discard = verdict.discard,
   done = verdict.done,

@@ -4,7 +4,9 @@
 ---   handlers/cleanup.lua   returns { run = ... }: cleanup
 ---   handlers/_mime.lua, handlers/lib/mail.lua: modules for require, no kinds
 local core = require "jobq.core"
+local declarations = require "jobq.declarations"
 local handler = require "jobq.handler"
+local lines = require "jobq.lines"
 local names = require "jobq.names"
 local nearest = require "jobq.nearest"
 local settings = require "jobq.settings"
@@ -28,36 +30,18 @@ local function read(path)
 end
 
 local function lines_of(path)
-  local lines = {}
-  for line in (read(path) .. "\n"):gmatch("(.-)\r?\n") do
-    lines[#lines + 1] = line
-  end
-  return lines
-end
-
---- Tables do not know their lines: looks for `name =` in the text from line `from` on.
-local function line_of_key(lines, name, from)
-  local escaped = tostring(name):gsub("%W", "%%%0")
-  local plain = "%f[%w_]" .. escaped .. "%f[^%w_]%s*=[^=]"
-  local quoted = "%[%s*[\"']" .. escaped .. "[\"']%s*%]%s*="
-  for i = from, #lines do
-    local code = (lines[i] .. " "):gsub("%-%-.*", " ")
-    if code:find(plain) or code:find(quoted) then
-      return i
-    end
-  end
-  return nil
+  return lines.split(read(path))
 end
 
 --- A table left open mostly means that the line before lacks a comma.
 local function add_comma_hint(message)
   local path, line = message:match(MISSING_COMMA)
-  local lines = path and lines_of(path) or {}
+  local written = path and lines_of(path) or {}
   local before = (tonumber(line) or 1) - 1
-  while before > 0 and not lines[before]:find("%S") do
+  while before > 0 and not written[before]:find("%S") do
     before = before - 1
   end
-  if path and before > 0 and not lines[before]:find("[,;{]%s*$") then
+  if path and before > 0 and not written[before]:find("[,;{]%s*$") then
     return ("%s\nhint: is a comma missing at the end of line %d?"):format(message, before)
   end
   return message
@@ -78,7 +62,7 @@ local LARGEST_CHECKED = 1 << 20
 local function load_checked(path)
   local chunk, text = load_chunk(path), read(path)
   if #text <= LARGEST_CHECKED then
-    local is_strict = settings.get("handlers.strict", "false") == "true"
+    local is_strict = settings.text("handlers.strict", "false") == "true"
     local line, message = names.check(chunk, text, require "jobq", is_strict and _G or nil)
     if line then
       fail("%s:%d: %s", path, line, message)
@@ -125,27 +109,39 @@ local function execute(path)
   return family
 end
 
-local function define(kinds, path, lines, kind, given, first_line)
+--- What a handler says that it needs is missed now, not by a job at night.
+local function check_needs(path, written, kind, given, first_line)
+  for _, name in ipairs(given.config or {}) do
+    if not settings.has(name) then
+      fail("%s:%d: %s needs the setting '%s'%s", path,
+        lines.key(written, "config", first_line) or first_line, kind, name,
+        settings.how_to_set(name))
+    end
+  end
+end
+
+local function define(kinds, path, written, kind, given, first_line)
   local complete, problem, name = handler.complete(kind, given)
   if not complete then
-    fail("%s:%d: %s", path, line_of_key(lines, name, first_line) or first_line, problem)
+    fail("%s:%d: %s", path, lines.key(written, name, first_line) or first_line, problem)
   end
   complete.source = ("%s:%d"):format(path, first_line)
   local other = kinds[kind]
   if other then
     fail("%s: kind '%s' is already defined at %s", complete.source, kind, other.source)
   end
+  check_needs(path, written, kind, given, first_line)
   kinds[kind] = complete
 end
 
-local function define_member(kinds, path, lines, stem, name, given)
-  local line = line_of_key(lines, name, 1) or 1
+local function define_member(kinds, path, written, stem, name, given)
+  local line = lines.key(written, name, 1) or 1
   if type(name) ~= "string" or type(given) ~= "table" then
     fail(
       "%s:%d: '%s' is not a handler: expected a table with a run function, got %s",
       path, line, tostring(name), type(given))
   end
-  define(kinds, path, lines, stem .. "." .. name, given, line)
+  define(kinds, path, written, stem .. "." .. name, given, line)
 end
 
 local function load_file(kinds, path)
@@ -154,16 +150,16 @@ local function load_file(kinds, path)
     fail("file '%s' is not a .lua file", path)
   end
   local family = execute(path)
-  local lines = lines_of(path)
+  local written = lines_of(path)
   if type(family.run) == "function" then
-    define(kinds, path, lines, stem, family, core.source.line(family.run))
+    define(kinds, path, written, stem, family, core.source.line(family.run))
     return
   end
   if next(family) == nil then
     fail("%s: the file defines no kind\nhint: return { name = { run = function(job) ... } }", path)
   end
   for _, name in ipairs(sorted_keys(family)) do
-    define_member(kinds, path, lines, stem, name, family[name])
+    define_member(kinds, path, written, stem, name, family[name])
   end
 end
 
@@ -175,7 +171,7 @@ local function handler_files(folder)
   local files = {}
   for _, entry in ipairs(entries) do
     local is_handler = not entry.is_folder and entry.name:find("^[^_.].*%.lua$")
-    if is_handler then
+    if is_handler and entry.name ~= declarations.FILE then
       files[#files + 1] = entry.name
     end
   end
@@ -210,18 +206,43 @@ local function fail_missing(given, path)
   fail("%s '%s' does not exist%s", path:find("%.lua$") and "file" or "folder", given, hint)
 end
 
-local function load_argument(kinds, folders, given)
+--- The path of an argument, the folder that it is or is in, and which of both.
+local function resolve(given)
   local path = given:gsub("(.)/+$", "%1")
   local type_of_path = core.source.type(path)
   if type_of_path == "folder" then
-    look_first_in(folders, path)
-    load_folder(kinds, given, path)
+    return path, path, true
   elseif type_of_path == "file" then
-    look_first_in(folders, path:match("^(.*)/[^/]*$") or ".")
-    load_file(kinds, path)
-  else
-    fail_missing(given, path)
+    return path, path:match("^(.*)/[^/]*$") or ".", false
   end
+  fail_missing(given, path)
+end
+
+local function load_argument(kinds, folders, given)
+  local path, folder, is_folder = resolve(given)
+  look_first_in(folders, folder)
+  if is_folder then
+    load_folder(kinds, given, path)
+  else
+    load_file(kinds, path)
+  end
+end
+
+--- The config.lua of each folder, before any handler runs.
+local function declare_settings(arguments)
+  local list, sources, seen = {}, {}, {}
+  for given in arguments:gmatch("[^\n]+") do
+    local _, folder = resolve(given)
+    local path = folder .. "/" .. declarations.FILE
+    if not seen[path] and core.source.type(path) == "file" then
+      seen[path] = true
+      sources[#sources + 1] = path
+      for _, setting in ipairs(declarations.read(path, read(path))) do
+        list[#list + 1] = setting
+      end
+    end
+  end
+  settings.declare(list, sources)
 end
 
 --- Loads folders and files, each followed by a newline.
@@ -231,8 +252,12 @@ end
 function M.load(arguments)
   local kinds, folders = {}, {}
   package.searchers[2] = module_searcher(folders)
+  local ok, problem = pcall(declare_settings, arguments)
+  if not ok then
+    return nil, add_comma_hint(core.task.explain(problem))
+  end
   for given in arguments:gmatch("[^\n]+") do
-    local ok, problem = pcall(load_argument, kinds, folders, given)
+    ok, problem = pcall(load_argument, kinds, folders, given)
     if not ok then
       return nil, core.task.explain(problem)
     end

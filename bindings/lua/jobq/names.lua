@@ -2,6 +2,7 @@
 --- yet, unknown names of the API and assignments to globals; in tables, keys that are given twice.
 local bytecode = require "jobq.bytecode"
 local nearest = require "jobq.nearest"
+local strict = require "jobq.strict"
 
 local M = {}
 
@@ -55,10 +56,11 @@ local function forget_ambiguous(modules, functions)
 end
 
 local function unknown_field(module, path, field)
-  if type(module) ~= "table" or rawget(module, field) ~= nil then
+  local knows = strict.knows(module)
+  if not knows or knows(field) then
     return nil
   end
-  return ("%s has no field '%s'%s"):format(path, field, nearest.hint(field, module))
+  return strict.unknown(path, field, module)
 end
 
 --- The module that an upvalue is, and how it is called; or nil.
@@ -70,20 +72,22 @@ local function module_of(f, upvalue, modules, api)
   return path[2] and rawget(api, path[2]) or not path[2] and api, table.concat(path, ".")
 end
 
---- jobq.a at pc, and .b if that follows at once.
+--- jobq.a at pc, and .b and .c if they follow at once.
 local function check_field(f, pc, modules, api)
   local _, a, b, c = decode(f.code[pc])
   local module, path = module_of(f, b, modules, api)
   local field = f.constants[c]
-  if not module or not field then
-    return nil
+  while field and strict.knows(module) do
+    local text = unknown_field(module, path, field)
+    if text then
+      return problem(f.lines, pc, "%s", text)
+    end
+    pc = pc + 1
+    module, path = module[field], path .. "." .. field
+    local code, to, base, key = decode(f.code[pc] or 0)
+    field = code == op.getfield and base == a and f.constants[key]
+    a = to
   end
-  local text = unknown_field(module, path, field)
-  local code, _, base, key = decode(f.code[pc + 1] or 0)
-  if not text and code == op.getfield and base == a and f.constants[key] then
-    text = unknown_field(rawget(module, field), path .. "." .. field, f.constants[key])
-  end
-  return text and problem(f.lines, pc, "%s", text)
 end
 
 ---- globals, and what is assigned ----

@@ -48,7 +48,7 @@ local function option(mail, name, default)
   if mail[name] ~= nil then
     return mail[name]
   end
-  return settings.get("smtp." .. name, default)
+  return settings.text("smtp." .. name, default)
 end
 
 local function integer_option(mail, name, default)
@@ -70,7 +70,7 @@ local function add_server(delivery, mail)
 end
 
 local function sender()
-  return settings.get("smtp.from", SENDER)
+  return settings.text("smtp.from", SENDER)
 end
 
 --- What core.smtp.deliver wants, and the Message-ID.

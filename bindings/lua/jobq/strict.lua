@@ -3,20 +3,38 @@ local nearest = require "jobq.nearest"
 
 local M = {}
 
+--- What to say of a name that is none of names.
+function M.unknown(path, key, names)
+  return ("%s has no field '%s'%s"):format(path, tostring(key), nearest.hint(key, names))
+end
+
+--- A __newindex that raises.
+function M.refuse(path)
+  return function(_, key)
+    error(("%s is read-only: '%s' cannot be set"):format(path, tostring(key)), 2)
+  end
+end
+
 --- Reading an unknown field and writing any field of `fields` raise. Messages call it `name`.
 ---@param name string
 ---@param fields table
 ---@return table fields
 function M.close(name, fields)
   return setmetatable(fields, {
+    knows = function(key) return rawget(fields, key) ~= nil end,
     __index = function(_, key)
-      local text = "%s has no field '%s'%s"
-      error(text:format(name, tostring(key), nearest.hint(key, fields)), 2)
+      error(M.unknown(name, key, fields), 2)
     end,
-    __newindex = function(_, key)
-      error(("%s is read-only: '%s' cannot be set"):format(name, tostring(key)), 2)
-    end,
+    __newindex = M.refuse(name),
   })
+end
+
+--- For a table that is closed in this way: what says whether it has a name; else nil.
+---@param t any
+---@return (fun(key: any): boolean)?
+function M.knows(t)
+  local meta = type(t) == "table" and getmetatable(t)
+  return type(meta) == "table" and meta.knows or nil
 end
 
 return M
