@@ -5,7 +5,7 @@ local print_table = require("_table").print
 local SQL = [[
 select r.worker_id, r.jobs, w.name, w.host, w.pid
 from jobq.recover(coalesce(make_interval(secs => $1::float8), '5 minutes')) r
-join jobq.worker w on w.id = r.worker_id
+join jobq.worker_status w on w.id = r.worker_id
 order by r.jobs desc, w.name]]
 
 local COLUMNS = {

@@ -223,7 +223,8 @@ describe("rights", function()
     assert.same({}, db:query [[select attrelid::regclass::text as of, attname from pg_attribute a
       join pg_class c on c.oid = a.attrelid
       where c.relnamespace = 'jobq'::regnamespace and a.attacl is not null]])
-    assert.same({}, db:query "select defaclacl::text from pg_default_acl")
+    assert.same({}, db:query [[select defaclacl::text from pg_default_acl
+      where defaclnamespace in (0, 'jobq'::regnamespace)]])
     assert.same({}, db:query [[select member::regrole::text, roleid::regrole::text
       from pg_auth_members where member::regrole::text like 'jobq\_%']])
     assert.same({}, db:query [[select rolname from pg_roles

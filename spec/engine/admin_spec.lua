@@ -374,22 +374,6 @@ describe("jobq", function()
       end
     end)
 
-    it("lets roles do what they are made for", function()
-      db:query "create role shop login in role jobq_producer"
-      db:query "create role viewer login in role jobq_reader"
-      finally(function() db:query "drop role shop, viewer" end)
-      local function as(user, command)
-        return engine.jobq({ dsn = db.dsn:gsub("user=%w+", "user=" .. user) }, command).status
-      end
-      assert.equal(0, as("shop", "enqueue a"))
-      assert.equal(5, as("shop", "jobs"))
-      assert.equal(0, as("viewer", "jobs"))
-      assert.equal(0, as("viewer", "job 1"))
-      assert.equal(0, as("viewer", "stats"))
-      assert.equal(5, as("viewer", "cancel 1"))
-      assert.equal(5, as("viewer", "enqueue a"))
-    end)
-
     it("knows a server that is not there: 4, and where the dsn is from", function()
       local answer = engine.jobq(nil, "stats",
         { env = { DATABASE_URL = "postgres://nobody@127.0.0.1:1/x" } })

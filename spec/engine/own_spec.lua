@@ -168,7 +168,8 @@ describe("jobq run-once", function()
     end
     for _, words in ipairs { "run-once b --json --rollback", "run-once b --json" } do
       assert.same({ 0, 0 }, count())
-      local answer = engine.jobq(db, words, { cwd = dir.path })
+      local as_owner = { dsn = db.dsn }
+      local answer = engine.jobq(as_owner, words, { cwd = dir.path })
       assert.equal(0, answer.status, answer.err)
       assert.same({ code = "23505", seats = 3, jobs = 2 }, answer.json.result)
     end

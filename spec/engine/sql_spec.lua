@@ -62,7 +62,7 @@ describe("jobq.sql in a worker", function()
     }]], "timeout = 7,"),
     kind([[return jobq.done(jobq.sql.value(
       "select count(*) from pg_stat_activity, pg_sleep(0.02) "
-        .. "where application_name = 'jobq-run job'"))]]),
+        .. "where datname = current_database() and application_name = 'jobq-run job'"))]]),
     kind([[jobq.enqueue("t.plain", job.args)
       jobq.sql.transaction(function(tx) tx:enqueue_many("t.plain", { job.args, job.args }) end)
       jobq.sql.transaction(function(tx) tx:enqueue("t.plain", job.args) return nil, "no" end)]])) }

@@ -37,7 +37,7 @@ return function(db, command, options)
   words.env.JOBQ_ADMIN_SCRIPTS = SCRIPTS
   words.stdin, words.cwd = options.stdin, options.cwd
   if db then
-    words.env.JOBQ_DSN = db.dsn
+    words.env.JOBQ_DSN = db.admin_dsn or db.dsn
   end
   local p = process.start(words)
   local answer = { status = p:wait(), out = p:output(), err = p:errors() }

@@ -23,15 +23,19 @@
 --                            in order, but cutting all connections, as pg_ctl restart -m fast
 -- postgres.stop() .start()   the two halves of that
 -- postgres.crash(pid)        kill -9 of one of its backends
--- postgres.program(name)     where initdb, postgres, pg_basebackup are
+-- postgres.program(name)     where initdb, postgres are; no other program is there in every version
 -- postgres.folder()          a new one for a server, swept when its busted was killed
 -- postgres.unprivileged(w)   words that run w as who may run a server, and end it with us
+--
+-- Its owner is postgres; support/worker.lua and support/jobq.lua start programs as users that are
+-- only in jobq_worker and in jobq_admin.
 --
 -- What a database can do is in support/database.lua: query, value, row, wait_until, connect, ...
 --
 -- postgres.on_disk = true    before the first: not in memory, so that commits take their time
 --
 -- JOBQ_SPEC_DURABLE=1 leaves fsync on. Engine specs always do: they restart servers.
+-- JOBQ_SPEC_POSTGRES=FOLDER: programs of a server that is not Debian's (scripts/test.d/postgres).
 require "support.build" -- says so if there is none
 
 local uv = require "luv"
@@ -50,7 +54,8 @@ local server = nil -- { dir, handle, serial, open = { database objects } }
 local in_test = false
 
 function M.program(program)
-  for _, dir in ipairs(files.glob("/usr/lib/postgresql/*/bin")) do
+  local chosen = os.getenv "JOBQ_SPEC_POSTGRES"
+  for _, dir in ipairs(chosen and { chosen } or files.glob "/usr/lib/postgresql/*/bin") do
     if files.exists(dir .. "/" .. program) then
       return dir .. "/" .. program
     end
@@ -186,10 +191,22 @@ local function create()
   launch()
 end
 
+-- Who our programs are in a migrated database: what they do needs no more than the rights of their
+-- roles. Handlers also reach the tables of the spec, as those of an application.
+local function make_users()
+  local conn <close> = connect(TEMPLATE)
+  assert(conn:query [[
+    create role spec_worker login in role jobq_worker;
+    create role spec_admin login in role jobq_admin;
+    alter default privileges in schema public grant all on tables to spec_worker;
+  ]])
+end
+
 local function template()
   if not server.template then
     admin("create database " .. TEMPLATE)
     run_migrations(M.dsn(TEMPLATE))
+    make_users()
     server.template = true
   end
   return TEMPLATE
@@ -213,9 +230,9 @@ end
 --- Called before databases go; support/engine.lua ends the processes that use them.
 function M.before_sweep(_everything) end
 
---- How to connect to the database of that name.
-function M.dsn(name)
-  return ("host=%s dbname=%s user=postgres"):format(server.dir, name)
+--- How to connect to the database of that name; as its owner unless a user is named.
+function M.dsn(name, user)
+  return ("host=%s dbname=%s user=%s"):format(server.dir, name, user or "postgres")
 end
 
 --- A database of this spec's own: migrated, or "empty".
@@ -230,6 +247,9 @@ function M.database(state)
   admin(("create database %s template %s"):format(name, from))
   local db = database.new(name, M.dsn(name))
   db.in_test = in_test
+  if state ~= "empty" then
+    db.worker_dsn, db.admin_dsn = M.dsn(name, "spec_worker"), M.dsn(name, "spec_admin")
+  end
   table.insert(server.open, db)
   return db
 end

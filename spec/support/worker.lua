@@ -88,7 +88,7 @@ end
 function M.start(db, given, options)
   local words = words_of(options or {})
   table.insert(words, folder(given))
-  words.env = { JOBQ_DSN = db.dsn, JOBQ_LOG_FORMAT = "logfmt" }
+  words.env = { JOBQ_DSN = db.worker_dsn or db.dsn, JOBQ_LOG_FORMAT = "logfmt" }
   return M.run(words)
 end
 
