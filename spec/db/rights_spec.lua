@@ -36,6 +36,7 @@ local RELATIONS = {
   worker = { worker = "INSERT SELECT UPDATE" },
   ready = { worker = "DELETE INSERT SELECT UPDATE" },
   lease = { worker = "DELETE INSERT SELECT UPDATE" },
+  progress = { worker = "DELETE INSERT SELECT UPDATE" },
   finished = { worker = "INSERT" },
   attempt = { worker = "INSERT" },
   job_log = { worker = "INSERT" },
