@@ -15,6 +15,9 @@
 #define PATIENCE_MS 5000u
 #define REDRAIN_MS  500u
 
+/* What leaving itself may take, once patience is over. */
+#define LEAVING_MS 5000u
+
 static void give_grace(struct engine *e, uint64_t grace_ms);
 static void stop_runs(struct engine *e);
 static void on_grace_over(uv_timer_t *timer);
@@ -114,6 +117,7 @@ static void give_grace(struct engine *e, uint64_t grace_ms)
 {
     uv_timer_start(&e->grace, on_grace_over, grace_ms, 0);
     uv_timer_start(&e->patience, on_patience_over, grace_ms + PATIENCE_MS, 0);
+    notifier_stopping(e->notifier, grace_ms + PATIENCE_MS + LEAVING_MS);
 }
 
 static void stop_runs(struct engine *e)

@@ -146,6 +146,7 @@ static void on_batch(void *owner)
 {
     struct engine *e = owner;
 
+    notifier_ready(e->notifier, slice_of("working"));
     dispatcher_run(e->dispatcher);
     settler_flush(e->settler);
     ending_advance(e);
@@ -192,6 +193,7 @@ static const struct settler_events settler_events = {on_returned, on_flushed};
 void engine_reload(struct engine *e)
 {
     if (e->phase == PHASE_RUNNING) {
+        notifier_reloading(e->notifier);
         pool_reload(e->pool);
     }
 }
@@ -257,6 +259,7 @@ static void open_parts(struct engine *e, const char *conninfo)
         e->signals[i].data = e;
         uv_signal_start(&e->signals[i], on_signal, signums[i]);
     }
+    e->notifier = notifier_open(&e->loop); /* before there are children */
     ending_open(e);
     fencing_open(e);
     e->work = link_open(&e->loop, &work, &connections_work_events, e);
@@ -292,6 +295,7 @@ static void close_parts(struct engine *e)
     progress_close(e->progress);
     ending_close(e);
     fencing_close(e);
+    notifier_close(e->notifier);
     if (e->watch != NULL) {
         watch_close(e->watch);
     }

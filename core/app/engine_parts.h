@@ -6,6 +6,7 @@
 
 #include "core/app/config.h"
 #include "core/app/engine.h"
+#include "core/app/notifier.h"
 #include "core/app/watch.h"
 #include "core/db/link.h"
 #include "core/flow/claimer.h"
@@ -45,6 +46,7 @@ struct engine {
     struct progress *progress;
     struct pool *pool;
     struct watch *watch; /* NULL without --watch */
+    struct notifier *notifier;
     uv_signal_t signals[4];
     uv_timer_t grace;    /* until runs are stopped */
     uv_timer_t patience; /* until we leave without the database */

@@ -48,6 +48,14 @@ static void report_load(struct engine *e, struct slice message)
     executors_report(e);
 }
 
+/* Not if another reload follows at once. */
+static void told_reload(struct engine *e, struct slice status)
+{
+    if (!pool_is_reloading(e->pool)) {
+        notifier_reloaded(e->notifier, status);
+    }
+}
+
 static void on_loaded(void *owner, const struct kind_list *kinds, unsigned generation)
 {
     struct engine *e = owner;
@@ -59,6 +67,7 @@ static void on_loaded(void *owner, const struct kind_list *kinds, unsigned gener
     if (generation > 1) {
         log_info("reloaded", LOG_INT("generation", generation), LOG_INT("kinds", e->kinds->count));
         report_load(e, slice_of(""));
+        told_reload(e, slice_of("working"));
     }
     if (e->kinds->count == 0 && generation == 1) {
         (void)fprintf(stderr,
@@ -87,6 +96,7 @@ static void on_load_failed(void *owner, struct slice message, unsigned serving)
                   LOG_SLICE("error", message),
                   LOG_INT("generation_kept", serving));
         report_load(e, message);
+        told_reload(e, message);
     }
 }
 
@@ -100,6 +110,7 @@ static void on_delayed(void *owner, size_t busy)
                    busy);
     log_warn("reload waits", LOG_INT("executors", busy));
     report_load(owner, slice_of(text));
+    notifier_reloaded(((struct engine *)owner)->notifier, slice_of(text));
 }
 
 static int on_progress(struct engine *e, struct executor *x, struct frame *f)

@@ -67,11 +67,14 @@ int spawn_read(struct spawn *s, struct buffer *output)
     return status;
 }
 
-/* PGPORT, PGDATA and locales are the caller's affair, not that of a private server. */
+/*
+ * PGPORT, PGDATA and locales are the caller's affair, not that of a private server. Nor is a service
+ * manager: Debian's postgres would tell it that it is ready.
+ */
 static bool is_foreign(const char *variable)
 {
     return strncmp(variable, "PG", 2) == 0 || strncmp(variable, "LC_", 3) == 0 ||
-           strncmp(variable, "LANG", 4) == 0;
+           strncmp(variable, "LANG", 4) == 0 || strncmp(variable, "NOTIFY_SOCKET=", 14) == 0;
 }
 
 /* Its texts are borrowed from the environment. */

@@ -141,6 +141,11 @@ void pool_reload(struct pool *p)
     }
 }
 
+bool pool_is_reloading(const struct pool *p)
+{
+    return p->coming.count > 0 || p->reload_again;
+}
+
 struct executor *pool_pick(struct pool *p, bool alone)
 {
     struct executor *best = NULL;

@@ -48,6 +48,9 @@ struct pool *pool_open(uv_loop_t *loop,
  */
 void pool_reload(struct pool *p);
 
+/* True while a reload is under way or waits. */
+bool pool_is_reloading(const struct pool *p);
+
 /*
  * The executor for the next run, least loaded first, or NULL. alone: the one that is kept for runs
  * which may bring their process down, if it runs nothing; it is started by the first such wish, and
