@@ -76,7 +76,7 @@ end
 
 function Session:write(block)
   files.write(self.dir .. "/" .. block.name, block.text)
-  if block.name:find "^handlers/[^/]*%.lua$" then
+  if block.name:find "^handlers/[^/]*%.lua$" and block.name ~= "handlers/config.lua" then
     self:try(block, { "jobq", "check", "handlers" })
   end
 end
