@@ -47,7 +47,7 @@ local M = {}
 
 local MIGRATIONS = "sql/migrations"
 local TEMPLATE = "jobq_template"
-local START_SECONDS = 20
+local START_SECONDS = 120 -- a machine may be busy; a server that ends is noticed at once
 local MEMORY, DISK = "/dev/shm", "/tmp"
 local ENOUGH_BYTES = 2 << 30
 local server = nil -- { dir, handle, serial, open = { database objects } }
