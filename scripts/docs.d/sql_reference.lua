@@ -38,11 +38,17 @@ local COLUMNS = [[
   from pg_attribute a where a.attrelid = $1::int8::oid and a.attnum > 0 and not a.attisdropped
   order by a.attnum]]
 
+--- As people write it.
+local function plain(signature)
+  return (signature:gsub("timestamp with time zone", "timestamptz"):gsub("DEFAULT", "default")
+    :gsub("NULL::[%a%[%]]+", "null"):gsub("('[^']*')::[%a%[%]]+", "%1"))
+end
+
 local function add_function(out, each)
-  local arguments = each.arguments:gsub(", ", ",\n  ")
+  local arguments = plain(each.arguments):gsub(", ", ",\n  ")
   table.insert(out, ("### jobq.%s\n\n%s\n"):format(each.name:gsub("_", "\\_"), each.text or ""))
   table.insert(out, ("```text\njobq.%s(%s)\n  returns %s\n```\n"):format(
-    each.name, arguments == "" and "" or "\n  " .. arguments .. "\n", each.result))
+    each.name, arguments == "" and "" or "\n  " .. arguments .. "\n", plain(each.result)))
   table.insert(out, ("For %s.\n"):format(each.roles:gsub("_", "\\_")))
 end
 
@@ -53,7 +59,7 @@ end
 local function add_view(out, conn, each)
   table.insert(out, ("### jobq.%s\n\n%s\n"):format(each.name:gsub("_", "\\_"), each.text or ""))
   for _, column in ipairs(assert(conn:query(COLUMNS, each.id))) do
-    add_line(out, column.name .. " " .. column.type, column.text)
+    add_line(out, column.name .. " " .. plain(column.type), column.text)
   end
   table.insert(out, "")
 end

@@ -87,7 +87,8 @@ describe("scripts/docs", function()
         where relnamespace = 'jobq'::regnamespace and relkind in ('r', 'p', 'v')
           and not relispartition
         union
-        select format(E'\n- `%s %s`: %s', a.attname, format_type(a.atttypid, a.atttypmod),
+        select format(E'\n- `%s %s`: %s', a.attname,
+          replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz'),
           col_description(attrelid, attnum))
         from pg_attribute a join pg_class c on c.oid = a.attrelid
         where c.relnamespace = 'jobq'::regnamespace and c.relkind = 'v' and attnum > 0]]) do

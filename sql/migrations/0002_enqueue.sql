@@ -238,7 +238,9 @@ begin
   end if;
   return new_id;
 end $$;
-comment on function jobq.enqueue is 'Adds a job and returns its id; with a unique_key held by a live job, returns that job''s id and says so in a notice.';
+comment on function jobq.enqueue is 'Adds a job and returns its id; with a unique_key held by a live job, returns that job''s id and says so in a notice.
+
+args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind and free when the job ends, or after unique_for. tags are for people, at most 50.';
 
 -- One key cannot be held by many jobs, so unique_key is only for a call with one element; keys of their own for many
 -- jobs would have to be taken in order, or two callers deadlock.
