@@ -9,11 +9,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <uv.h>
 
+#include "core/base/buffer.h"
+#include "core/base/mem.h"
 #include "core/job/pulse.h"
 
 #include "bindings/api.h"
@@ -50,17 +53,31 @@ static int alone_gc(lua_State *L)
     return 0;
 }
 
-/* jobq-run, two folders above this module; owned by the caller. */
-static char *find_program(void)
+/* The folder of this module, with a slash at its end. */
+static void add_folder(struct buffer *path)
 {
-    struct buffer path = {0};
     Dl_info info;
 
     if (dladdr(&an_address, &info) != 0 && info.dli_fname != NULL) {
         const char *slash = strrchr(info.dli_fname, '/');
-        buffer_add(&path, info.dli_fname, slash == NULL ? 0 : (size_t)(slash + 1 - info.dli_fname));
+        buffer_add(path, info.dli_fname, slash == NULL ? 0 : (size_t)(slash + 1 - info.dli_fname));
     }
-    buffer_add_text(&path, "../../jobq-run");
+}
+
+/* jobq-run, owned by the caller: in the build two folders above, or installed from lib/lua/5.4/jobq. */
+static char *find_program(void)
+{
+    static const char *const places[] = {"../../../../bin/jobq-run", "../../jobq-run"};
+    struct buffer path = {0};
+
+    for (size_t i = 0; i < LENGTH_OF(places); i++) {
+        buffer_clear(&path);
+        add_folder(&path);
+        buffer_add_text(&path, places[i]);
+        if (access(buffer_text(&path), X_OK) == 0) {
+            break;
+        }
+    }
     return path.data;
 }
 

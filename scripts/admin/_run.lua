@@ -14,9 +14,14 @@ local function command_line(words)
   return table.concat(quoted, " ")
 end
 
---- The folder that jobq and jobq-run are in; below it, lua/, are the modules for a plain Lua.
+--- The folder that jobq and jobq-run are in.
 function M.program_dir()
   return arg.dir
+end
+
+--- LUA_CPATH for a plain Lua that is to find our module: below the programs, or installed.
+function M.module_path()
+  return ("%s/lua/?.so;%s/../lib/lua/5.4/?.so;;"):format(arg.dir, arg.dir)
 end
 
 --- Runs a program with our stdin, stdout and stderr; its exit status, 128 + n after signal n.

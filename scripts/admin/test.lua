@@ -42,7 +42,7 @@ end
 
 local function busted(context, specs)
   local options = context.options
-  local words = { "env", ("LUA_CPATH=%s/lua/?.so;;"):format(run.program_dir()) }
+  local words = { "env", "LUA_CPATH=" .. run.module_path() }
   if options.db then
     table.insert(words, "JOBQ_SPEC_DSN=" .. options.db)
   end
