@@ -12,8 +12,9 @@
 --   python, javascript, go     run with the clients of scripts/packages
 --   text, none  not run
 -- Notes above a block (support/page.lua): "not run: WHY"; "fails: STATUS"; "background": a worker
--- that goes on until the page ends; "sql: STATEMENT": run before, what a reader would have. "page:
--- own database" leaves the page without a database of ours: jobq makes its private one.
+-- that goes on until the page ends, "background: ..." until a command of the page ends it;
+-- "sql: STATEMENT": run before, what a reader would have. "page: own database" leaves the page
+-- without a database of ours: jobq makes its private one.
 local build = require "support.build"
 local engine = require "support.engine"
 local files = require "support.files"
@@ -166,7 +167,9 @@ end
 --- Workers end in order, and a private database with them.
 function Session:finish()
   for _, each in ipairs(self.background) do
-    each.process:signal "sigterm"
+    if each.block.notes.background == true then
+      each.process:signal "sigterm"
+    end
     local status = each.process:wait()
     if status ~= 0 then
       self:fail(each.block, ("the worker ended with %d"):format(status))
