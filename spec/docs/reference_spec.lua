@@ -42,17 +42,22 @@ describe("the comments in the schema", function()
 end)
 
 describe("scripts/docs", function()
-  local db, pages
+  local pages
 
-  before_each(function()
-    db = engine.database()
+  --- The pages, made once: they differ between no two tests.
+  local function generate()
+    if pages then
+      return
+    end
     local dir = engine.handlers({}).path
-    files.run({ "scripts/docs", "--dsn", db.dsn, dir })
+    files.run({ "scripts/docs", "--dsn", engine.database().dsn, dir })
     pages = {}
     for _, name in ipairs { "lua-api", "sql", "commands" } do
       pages[name] = assert(files.read(("%s%s.md"):format(dir, name)))
     end
-  end)
+  end
+
+  before_each(generate)
 
   local function expect(page, text)
     assert.truthy(pages[page]:find(text, 1, true), ("%s.md lacks '%s'"):format(page, text))
@@ -79,6 +84,7 @@ describe("scripts/docs", function()
   end)
 
   it("writes each function and table of the schema, and each column of the views", function()
+    local db = engine.database()
     for _, row in ipairs(db:query [[
         select obj_description(oid, 'pg_proc') as text from pg_proc
         where pronamespace = 'jobq'::regnamespace
@@ -104,6 +110,12 @@ describe("scripts/docs", function()
       end
     end
     expect("commands", "--concurrency N")
+  end)
+
+  it("makes a database of its own, and takes it away", function()
+    local dir = engine.handlers({}).path
+    assert.equal("", files.run({ "scripts/docs", dir }))
+    assert.equal(pages.sql, files.read(dir .. "sql.md"))
   end)
 
   it("says what it does not understand", function()
