@@ -24,9 +24,15 @@ local DEADLINE_SECONDS = 15
 
 local texts = {}
 
-local function text_of(name)
-  texts[name] = texts[name] or assert(files.read("sql/queries/" .. name .. ".sql"), name)
-  return texts[name]
+--- Where the statements of a release are, or those of today.
+function M.folder(release)
+  return release and "spec/releases/" .. release or "sql/queries"
+end
+
+local function text_of(name, release)
+  local path = ("%s/%s.sql"):format(M.folder(release), name)
+  texts[path] = texts[path] or assert(files.read(path), path)
+  return texts[path]
 end
 
 local function fail(name, message, sqlstate)
@@ -34,14 +40,14 @@ local function fail(name, message, sqlstate)
 end
 
 --- A session of the engine, of no worker yet. options: more of a DSN, e.g. "user=jobq_worker".
-function M.session(db, options)
-  local self = setmetatable({ conn = db:connect(options) }, Session)
+function M.session(db, options, release)
+  local self = setmetatable({ conn = db:connect(options), release = release }, Session)
   self:ask "session"
   return self
 end
 
 function Session:try(name, ...)
-  return self.conn:query(text_of(name), ...)
+  return self.conn:query(text_of(name, self.release), ...)
 end
 
 function Session:ask(name, ...)
@@ -59,7 +65,7 @@ function Session:value(name, ...)
 end
 
 function Session:send(name, ...)
-  assert(self.conn:send(text_of(name), ...))
+  assert(self.conn:send(text_of(name, self.release), ...))
 end
 
 function Session:result()
@@ -74,7 +80,7 @@ end
 
 --- The generic plan of a statement, one text.
 function Session:plan(name, arguments)
-  self:sql("prepare planned as " .. text_of(name))
+  self:sql("prepare planned as " .. text_of(name, self.release))
   local lines = {}
   for i, row in ipairs(self:sql("explain execute planned " .. arguments)) do
     lines[i] = row["QUERY PLAN"]
@@ -122,9 +128,10 @@ function Worker:take_lock()
   return self:ask("take_lock", self.id, nil)[1].held
 end
 
---- options: kinds (names, or { name, queue =, max_attempts =, priority =, ... }), queues, name
+--- options: kinds (names, or { name, queue =, max_attempts =, priority =, ... }), queues, name,
+--- release (whose statements it says, see spec/releases)
 function M.worker(db, options)
-  local self = setmetatable(M.session(db), Worker)
+  local self = setmetatable(M.session(db, nil, options.release), Worker)
   self.name = options.name or "spec"
   self.id = self:value("register", 1, "host", self.name, "0.1.0", options.queues, 100)
   self.seq = 1

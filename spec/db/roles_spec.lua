@@ -1,5 +1,5 @@
 --- Each role at what it is for, with everything taking place; what it may not is in rights_spec.
-local files = require "support.files"
+local every_statement = require "db.every_statement"
 local postgres = require "support.postgres"
 local protocol = require "db.protocol"
 
@@ -63,67 +63,16 @@ describe("roles", function()
     end
   end)
 
-  -- Its connections as that role; seen gets the texts of all that they are asked.
-  local function database_as(role, seen)
-    return {
-      connect = function()
-        local conn = as(role)
-        return {
-          query = function(_, sql, ...)
-            seen[sql] = true
-            return conn:query(sql, ...)
-          end,
-        }
-      end,
-    }
-  end
-
   it("let a worker say every statement that a worker has", function()
-    local seen = {}
-    local w = protocol.worker(database_as("jobq_worker", seen),
-      { kinds = { "a", { "b", queue = "mail" } } })
-    w:ask "listen_jobs"
-    w:ask "listen_control"
-    w:ask("limit_session", "0", "0")
-    assert.equal(id, w:claim_one().id)
-    assert.equal(1, #w:ask("claimed", w.id, 1))
-    w:ask("write_logs", { id }, { 1 }, { 5 }, { 1 }, { "hi" }, { "" })
-    for _ = 1, 2 do
-      w:ask("write_progress", w.id, { 1 }, { 1 }, { 0.5 }, { 5 }, { "half" })
-    end
-    w:ask("sweep_progress", w.id)
-    w:settle { { { seq = 1, slot = 1 }, "retry", error = "boom" } }
-    w:ask("wake_lanes", w:lanes())
-    w:ask("fall_asleep", w.id, w:lanes())
-    w:ask("may_sleep", w:value "mark")
-    w:ask("next_due", w:lanes())
-    w:ask("withdraw", w.id)
-    w:ask("heartbeat", w.id, 1, 1, 0, 0, 1)
-    w:ask("enqueue", "b", "{}", nil, nil, nil, nil, nil, nil, nil, nil, nil)
-    w:ask("enqueue_many", "b", { "{}", "{}" }, nil, nil, nil, nil, nil, nil, nil, nil, nil)
-    local jobs = w:claim(3)
-    w:ask("complete", w.id, jobs[1].seq, jobs[1].slot, 5, "{}")
-    db:query("select jobq.cancel($1)", jobs[2].id)
-    w:finish(jobs[2], "retry", { error = "boom" })
-    assert.equal(1, w:value("reconcile", w.id, {}, w.seq))
-    w:ask("recover", 300000, {})
-    w:ask "worker_locks"
-    w:ask("take_name", "spec")
-    w:ask("drained", w.id)
-    w:ask("report_load", w.id, "does not load")
-    w:ask "tend"
-    w:ask "schema_state"
-    w:ask("stop", w.id)
-    for _, path in ipairs(files.glob "sql/queries/*.sql") do
-      assert.is_true(seen[files.read(path)], path .. " was not said")
-    end
+    db:query("select jobq.cancel($1)", id)
+    every_statement.tell(db)
   end)
 
   it("let a worker bring back the jobs of another one that died", function()
-    local dead = protocol.worker(database_as("jobq_worker", {}), { kinds = { "a" } })
+    local dead = protocol.worker(every_statement.database_as(db, {}), { kinds = { "a" } })
     dead:claim_one()
     db:query("update jobq.worker set seen_at = now() - interval '1 hour' where id = $1", dead.id)
-    local w = protocol.worker(database_as("jobq_worker", {}), { kinds = { "a" } })
+    local w = protocol.worker(every_statement.database_as(db, {}), { kinds = { "a" } })
     assert.equal(1, w:ask("recover", 300000, {})[1].jobs)
   end)
 

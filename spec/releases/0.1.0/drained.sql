@@ -1,0 +1,24 @@
+-- drained: whether nothing that the worker could run is waiting or in any lease.
+--
+-- $1 worker
+-- Jobs that their creator scheduled for later do not count: in the future, never tried, never snoozed.
+with mine as materialized (
+  select w.kinds, array(
+      select l.id from jobq.lane l join jobq.queue q on q.id = l.queue_id
+      where w.queues is null or q.name = any (w.queues)) as lanes
+  from jobq.worker w
+  where w.id = $1::bigint
+)
+select not exists (
+    select from mine, unnest(mine.lanes) lane
+    where exists (
+      select from jobq.ready r
+      where r.lane_id = lane and r.kind_id = any (mine.kinds)
+        and (r.run_at <= now() or r.attempt > 0 or r.meta ? 'snoozes'))
+  )
+  and not exists (
+    select from mine, jobq.lease l,
+      unnest(l.jobs) with ordinality
+        as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
+    where j.slot <> all (l.done) and j.kind_id = any (mine.kinds) and j.lane_id = any (mine.lanes)
+  ) as drained

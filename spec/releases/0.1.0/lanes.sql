@@ -1,0 +1,10 @@
+-- lanes: where the worker may claim from: shared lanes of its queues, and the own lanes of its kinds there.
+--
+-- $1 worker
+-- Answers (lane_id, queue). To be asked again after the notification 'lanes'.
+select l.id as lane_id, q.name as queue
+from jobq.worker w
+join jobq.queue q on w.queues is null or q.name = any (w.queues)
+join jobq.lane l on l.queue_id = q.id and (l.kind_id = 0 or l.kind_id = any (w.kinds))
+where w.id = $1::bigint
+order by l.id
