@@ -3,7 +3,6 @@
 # Places are relative to the prefix and do not depend on it: a plain lua5.4 looks in lib/lua/5.4 and
 # share/lua/5.4 of /usr and /usr/local, jobq finds its commands by ../share, and core.so its jobq-run
 # by ../../../../bin. Component etc is for packages only: nobody's own /etc is written to.
-set(JOBQ_ZSH_DIR share/zsh/site-functions CACHE STRING "where zsh looks for completions")
 set(made ${CMAKE_BINARY_DIR}/install)
 
 install(CODE "
@@ -19,7 +18,13 @@ install(DIRECTORY bindings/meta DESTINATION share/jobq FILES_MATCHING PATTERN "*
 
 install(FILES ${made}/jobq.1.gz ${made}/jobq-run.1.gz DESTINATION share/man/man1)
 install(FILES ${made}/jobq.bash DESTINATION share/bash-completion/completions RENAME jobq)
-install(FILES ${made}/jobq.zsh DESTINATION ${JOBQ_ZSH_DIR} RENAME _jobq)
+install(CODE "
+  set(zsh site-functions)
+  if(CMAKE_INSTALL_PREFIX STREQUAL /usr) # where Debian's zsh looks for those of packages
+    set(zsh vendor-completions)
+  endif()
+  file(INSTALL \"${made}/jobq.zsh\" RENAME _jobq
+       DESTINATION \"\${CMAKE_INSTALL_PREFIX}/share/zsh/\${zsh}\")")
 install(FILES ${made}/jobq.fish DESTINATION share/fish/vendor_completions.d)
 
 install(FILES README.md DESTINATION share/doc/jobq)
