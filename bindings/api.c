@@ -19,6 +19,7 @@
 #include "bindings/run_log.h"
 #include "bindings/run_progress.h"
 #include "bindings/runs.h"
+#include "bindings/secret.h"
 #include "bindings/sleep.h"
 #include "bindings/smtp.h"
 #include "bindings/socket.h"
@@ -132,6 +133,12 @@ static const luaL_Reg socket_functions[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg secret_functions[] = {
+    {"new", bind_secret_new},
+    {"open", bind_secret_open},
+    {NULL, NULL},
+};
+
 static const luaL_Reg smtp_functions[] = {
     {"deliver", bind_smtp_deliver},
     {"encode_body", bind_mail_encode_body},
@@ -166,6 +173,7 @@ static const struct group groups[] = {
     {"log", log_functions},
     {"process", process_functions},
     {"run", run_functions},
+    {"secret", secret_functions},
     {"smtp", smtp_functions},
     {"socket", socket_functions},
     {"source", source_functions},

@@ -44,6 +44,7 @@ int handlers_load(struct handlers *h,
     if (status != LUA_OK) {
         out->size = before;
         buffer_add_text(error, lua_tostring(L, -1));
+        secrets_mask(&vm->secrets, error, 0);
         if (slice_is(buffer_slice(error), VM_MEMORY_ERROR)) {
             explain_memory(error, vm, config->load_memory);
         }

@@ -491,6 +491,11 @@ static int encode_value(struct encoder *e, int index)
             return 0;
         }
         break;
+    case LUA_TUSERDATA:
+        if (luaL_testudata(e->L, index, "jobq.secret") != NULL) {
+            return refuse(e, "a secret has no JSON\nhint: its reveal() gives a text");
+        }
+        break;
     case LUA_TFUNCTION: return refuse(e, "a function has no JSON");
     default: break;
     }

@@ -66,8 +66,10 @@ static int write_line(lua_State *L, enum log_level level)
     }
     buffer_clear(scratch);
     add_fields(L, scratch);
+    secrets_mask(&vm_of(L)->secrets, scratch, 0);
     size_t split = scratch->size;
     text_add_clean(scratch, (struct slice){message, size}, MESSAGE_MAX);
+    secrets_mask(&vm_of(L)->secrets, scratch, split);
     put(r,
         level,
         (struct slice){scratch->data + split, scratch->size - split},

@@ -69,8 +69,12 @@ int bind_run_progress(lua_State *L)
     struct run_progress *p = r->progress;
     p->fraction = fraction;
     p->at_us = now_us;
-    p->size = size <= MESSAGE_MAX ? size : whole_characters(message, MESSAGE_MAX);
-    memcpy(p->message, message, p->size);
+    struct buffer *shown = &vm_of(L)->scratch;
+    buffer_clear(shown);
+    buffer_add(shown, message, size);
+    secrets_mask(&vm_of(L)->secrets, shown, 0);
+    p->size = shown->size <= MESSAGE_MAX ? shown->size : whole_characters(shown->data, MESSAGE_MAX);
+    memcpy(p->message, buffer_text(shown), p->size);
     if (p->told_us == 0 || now_us - p->told_us >= INTERVAL_US) {
         tell(p, now_us);
         channel_flush(p->teller->channel); /* it may compute on without a wait */

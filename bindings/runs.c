@@ -249,6 +249,7 @@ static void on_done(struct task *task, enum task_result result, const char *erro
         } else {
             text_add_clean(&vm->scratch, m.error, TRACE_ERROR_MAX);
         }
+        secrets_mask(&vm->secrets, &vm->scratch, 0);
         m.error = buffer_slice(&vm->scratch);
     }
     heed_fate(r, &m);
@@ -294,6 +295,7 @@ static void read_verdict(struct run *r, struct wire_outcome *m)
         m->verdict = VERDICT_STOPPED;
     }
     if (m->verdict == VERDICT_DONE) {
+        secrets_mask(&r->task.vm->secrets, &r->task.vm->result, 0);
         m->result = buffer_slice(&r->task.vm->result);
     }
 }

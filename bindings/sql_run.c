@@ -214,6 +214,7 @@ static bool push_result_text(lua_State *L, int index)
         lua_pushliteral(L, "too_large");
         return false;
     }
+    secrets_mask(&vm_of(L)->secrets, out, 0);
     lua_pushlstring(L, out->data, out->size);
     return true;
 }

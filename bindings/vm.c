@@ -116,6 +116,7 @@ static void release(struct vm *vm)
     memory_fini(&vm->memory);
     buffer_fini(&vm->scratch);
     buffer_fini(&vm->result);
+    secrets_fini(&vm->secrets);
     free(vm->program);
     free(vm->coroutines);
     free(vm->spare);

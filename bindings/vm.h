@@ -17,6 +17,7 @@
 #include "core/job/pulse.h"
 
 #include "bindings/memory.h"
+#include "bindings/secrets.h"
 
 struct task;
 
@@ -34,6 +35,8 @@ struct vm {
     struct task *running; /* the task inside lua_resume right now, or NULL */
     lua_State *innermost; /* the coroutine that executes right now; valid while running */
     char refused_at[VM_PLACE_BYTES]; /* "file:line: " where memory was last refused in this turn */
+
+    struct secrets secrets; /* what nothing that is told may contain */
 
     char *program; /* owned; the path of jobq-run, which guards subprocesses */
 

@@ -14,9 +14,19 @@ error("meta files are read by editors, never loaded")
 ---
 --- `jobq.config(name, default)` is any setting, as text unless it is declared. Raises when it is not
 --- there and no default is given.
+--- A text with `secret = true` is a jobq.Secret, and so are smtp.password and database.NAME. What is set
+--- for one may say where it is: `file:/run/credentials/token` or `env:CRM_TOKEN`. `jobq config` shows
+--- that, and *** in the place of a secret itself.
 ---@class jobq.config
 ---@field [string] table<string, any> a group of settings; read-only
 ---@overload fun(name: string, default?: any): any
 local config = {}
+
+--- A secret. It prints as `<secret crm.token>`, cannot be joined to a text, and has no JSON. Functions
+--- that need one take it as it is: login, headers, bearer, query and form of jobq.http, login of
+--- jobq.smtp, env of jobq.process. Logs, errors, progress and results show its name even if it was
+--- revealed, as long as the whole of it is there and it has 6 bytes or more.
+---@class jobq.Secret
+---@field reveal fun(self: jobq.Secret): string
 
 return config

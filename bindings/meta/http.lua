@@ -10,11 +10,11 @@ error("meta files are read by editors, never loaded")
 local http = {}
 
 ---@class jobq.http.Options
----@field headers? table<string, string|string[]>
----@field query? table<string, string|number|boolean|table> added to the url
+---@field headers? table<string, string|jobq.Secret|(string|jobq.Secret)[]>
+---@field query? table<string, string|number|boolean|jobq.Secret|table> added to the url
 ---@field body? string one of body, json, form and file
 ---@field json? any what has a JSON
----@field form? table<string, string|number|boolean|table>
+---@field form? table<string, string|number|boolean|jobq.Secret|table>
 ---@field file? string path: the body is read from there while it is sent
 ---@field to_file? string path: a 2xx body goes there, whole or not at all; other bodies come as text
 ---@field timeout? number seconds for all of it, default 60
@@ -22,14 +22,14 @@ local http = {}
 ---@field redirects? integer how many are followed, default 5; only GET and HEAD follow any. Your headers
 ---   go along, but for Authorization and Cookie
 ---@field limit? integer|string bytes of the body after it was unpacked; default "10M", for files "1G"
----@field username? string
----@field password? string
----@field bearer? string a token
+---@field username? string|jobq.Secret
+---@field password? string|jobq.Secret
+---@field bearer? string|jobq.Secret a token
 ---@field idempotency_key? true|string the header Idempotency-Key; true: job.idempotency_key
 ---@field ca_file? string certificates to trust; default the system's
 ---@field cert_file? string our own certificate
 ---@field key_file? string its key
----@field key_password? string
+---@field key_password? string|jobq.Secret
 ---@field allow_private? boolean default false
 ---@field http2? boolean|"prior_knowledge" default true: where TLS agrees on it
 

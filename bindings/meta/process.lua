@@ -8,7 +8,7 @@ local process = {}
 
 ---@class jobq.process.Options
 ---@field cwd? string where it runs; a relative path of the program is looked up there
----@field env? table<string, string|false> changes to the worker's environment, false removes; the program never sees JOBQ_*, PG* and DATABASE_URL of the worker
+---@field env? table<string, string|jobq.Secret|false> changes to the worker's environment, false removes; the program never sees JOBQ_*, PG* and DATABASE_URL of the worker
 ---@field stdin? string what it reads; default nothing
 ---@field stdin_file? string
 ---@field stdout_file? string where its output goes, instead of the result

@@ -21,8 +21,8 @@ local smtp = {}
 ---@field host? string default "127.0.0.1"
 ---@field port? integer default 25
 ---@field tls? "none"|"starttls"|"tls" default "none"
----@field username? string
----@field password? string
+---@field username? string|jobq.Secret
+---@field password? string|jobq.Secret
 ---@field ca_file? string certificates to trust; default the system's
 ---@field timeout? integer seconds for all of it, default 60
 ---@field idle? integer seconds that the connection is kept for the next mail, 0 to 300, default 10

@@ -23,7 +23,7 @@ local function shown(name, value)
     return mask_dsn(value)
   end
   for _, pattern in ipairs(SECRET) do
-    if name:lower():find(pattern) and not value:find "^file:" then
+    if name:lower():find(pattern) and not declarations.is_source(value) then
       return "***"
     end
   end
@@ -74,16 +74,31 @@ local function default_text(spec)
   return spec.default == nil and "" or tostring(spec.default)
 end
 
---- Its row, and what is wrong with it.
+--- A secret is not shown, but where it is.
+local function declared_value(setting, found)
+  if not found then
+    return default_text(setting.spec)
+  elseif setting.spec.secret then
+    return declarations.is_source(found.value) and found.value or "***"
+  end
+  return shown(setting.name, found.value)
+end
+
+--- What is wrong with it, or nil. The file of a secret may be for the worker's eyes only.
+local function problem_of(setting, found)
+  if found and setting.spec.secret and declarations.is_source(found.value) then
+    return nil
+  end
+  local _, problem = declarations.value(setting, found and found.value)
+  return problem
+end
+
 local function declared_row(config, setting)
   local found = given_value(config, setting.name)
-  local _, problem = declarations.value(setting, found and found.value)
-  local value = found and shown(setting.name, found.value) or default_text(setting.spec)
   return {
-    name = setting.name,
-    value = found and setting.spec.secret and "***" or value,
+    name = setting.name, value = declared_value(setting, found),
     origin = found and found.origin or setting.source,
-  }, problem
+  }, problem_of(setting, found)
 end
 
 local function add_declared(rows, config, dirs)

@@ -116,6 +116,18 @@ describe("jobq", function()
         assert.match("\ncrm.pages%s+10%s+handlers/config.lua:4\n", out)
       end)
 
+      it("says where secrets are, not what they are", function()
+        dir:write("handlers/config.lua", CONFIG)
+        dir:write("jobq.conf", "crm.url = http://x\ncrm.key = file:/run/x\n"
+          .. "database.crm = postgres://ann:hush@db/crm\ndatabase.old = file:/run/y\n")
+        local found = values "config handlers"
+        assert.same({ "file:/run/x", "jobq.conf:2" }, found["crm.key"])
+        assert.same({ "postgres://ann:***@db/crm", "jobq.conf:3" }, found["database.crm"])
+        assert.same({ "file:/run/y", "jobq.conf:4" }, found["database.old"])
+        found = values("config handlers", { JOBQ_CRM_KEY = "env:KEY" })
+        assert.same({ "env:KEY", "JOBQ_CRM_KEY" }, found["crm.key"])
+      end)
+
       it("says what is missing or wrong there", function()
         dir:write("handlers/config.lua", CONFIG)
         local answer = jobq("config handlers", { JOBQ_CRM_PAGES = "x" })

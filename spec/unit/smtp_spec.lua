@@ -297,6 +297,12 @@ describe("a login", function()
     assert.is_true(mail.tls)
   end)
 
+  it("may be with a secret", function()
+    local s = server("--starttls", cert, key, "--login", "app", "secret")
+    assert(send(s, with { password = core.secret.new("smtp.password", "secret") }))
+    assert.equal("app", s:next().user)
+  end)
+
   it("works over TLS from the start", function()
     local s = server("--tls", cert, key)
     assert(send(s, with { tls = "tls", username = false and "" or nil }))

@@ -12,6 +12,8 @@ local M = {}
 
 M.FILE = "config.lua"
 
+local SECRET_BYTES_MAX = 64 << 10
+
 local YES = { yes = true, ["true"] = true, on = true, ["1"] = true }
 local NO = { no = true, ["false"] = true, off = true, ["0"] = true }
 
@@ -59,6 +61,8 @@ local function to_list(text, convert)
   return list
 end
 
+local NOT_TEXTS = CONVERSIONS
+
 local function as_it_is(text)
   return text
 end
@@ -92,6 +96,40 @@ function M.value(setting, text)
   return spec.default
 end
 
+---- secrets ----
+
+--- "file:PATH" or "env:NAME": where a secret is, rather than the secret.
+function M.is_source(text)
+  return text:find("^file:.") ~= nil or text:find("^env:.") ~= nil
+end
+
+local function read_file(path)
+  local file, why = io.open(path, "rb")
+  local content = file and file:read(SECRET_BYTES_MAX + 1)
+  if file then
+    file:close()
+  end
+  if not file then
+    return nil, why
+  elseif #(content or "") > SECRET_BYTES_MAX then
+    return nil, ("%s: more than %d bytes"):format(path, SECRET_BYTES_MAX)
+  end
+  return ((content or ""):gsub("\r?\n$", "")) -- editors put a line end there
+end
+
+--- The secret itself from what is set: the same, or what is where that says; or nil and why.
+function M.secret_text(text)
+  local path, variable = text:match("^file:(.+)$"), text:match("^env:(.+)$")
+  if path then
+    local content, why = read_file(path)
+    return content, why
+  elseif variable then
+    local content = os.getenv(variable)
+    return content, content == nil and ("variable %s is not set"):format(variable) or nil
+  end
+  return text
+end
+
 ---- the file ----
 
 local function check_name(source, name)
@@ -102,6 +140,9 @@ end
 
 local function declare(source, name, given)
   local spec = fields.compile_field(("%s: %s"):format(source, name), given)
+  if spec.secret and (spec.is_list or NOT_TEXTS[spec.type]) then
+    fail(source, "%s: a secret is a text, not '%s%s'", name, spec.type, spec.is_list and "[]" or "")
+  end
   local setting = { name = name, spec = spec, source = source }
   if spec.default == nil then
     return setting

@@ -23,6 +23,9 @@ local OPTIONS = {
   redirects = "number", timeout = "number", to_file = "string", url = "any", username = "string",
 }
 
+--- Those that may be secrets, too; so may headers, query and form.
+local SECRETS = { bearer = true, key_password = true, password = true, username = true }
+
 local BODIES = { "body", "file", "form", "json" }
 
 --- Header fields that the request itself makes.
@@ -52,17 +55,19 @@ local function check_types(request)
     if not expected then
       misuse("unknown option '%s'%s", tostring(name), nearest.hint(name, OPTIONS))
     end
+    value = SECRETS[name] and core.secret.open(value) or value
     if expected ~= "any" and type(value) ~= expected then
       misuse("%s: expected a %s, got %s", name, expected, show(value))
     end
     if expected == "string" and name ~= "body" and value:find("\0", 1, true) then
-      misuse("%s: %s contains a NUL byte", name, show(value))
+      misuse("%s: %s contains a NUL byte", name, show(request[name]))
     end
   end
 end
 
 --- A text without line ends and other control characters: they would start a header of their own.
-local function check_line(name, value)
+local function check_line(name, given)
+  local value = core.secret.open(given)
   if type(value) == "number" then
     value = tostring(value)
   end
@@ -70,7 +75,7 @@ local function check_line(name, value)
     refuse("bad_header", "%s: expected a text, got %s", name, show(value))
   end
   if value:gsub("\t", ""):find("%c") then
-    refuse("bad_header", "%s: %s contains control characters", name, show(value))
+    refuse("bad_header", "%s: %s contains control characters", name, show(given))
   end
   return value
 end
@@ -88,7 +93,8 @@ local function encode_pairs(option, fields)
   local parts = {}
   for _, name in ipairs(sorted_keys(fields)) do
     local values = fields[name]
-    for _, value in ipairs(type(values) == "table" and values or { values }) do
+    for _, given in ipairs(type(values) == "table" and values or { values }) do
+      local value = core.secret.open(given)
       if type(value) == "table" or type(value) == "function" or type(value) == "userdata" then
         misuse("%s.%s: expected a text, a number or a boolean, got %s", option, name, show(value))
       end

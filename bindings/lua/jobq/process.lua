@@ -45,21 +45,25 @@ local function check_argv(argv)
   end
 end
 
+--- The variables as they are passed on: secrets are opened here, and nowhere before.
 local function check_env(env)
-  for name, value in pairs(env or {}) do
+  local opened = env and {}
+  for name, given in pairs(env or {}) do
+    local value = core.secret.open(given)
     local is_name = type(name) == "string" and name:find("^[^=%z]+$")
     if not is_name then
       misuse("env: %s is not the name of a variable", checked.show(name))
     elseif value ~= false and (type(value) ~= "string" or value:find("\0", 1, true)) then
-      misuse("env.%s: expected a string or false, got %s", name, checked.show(value))
+      misuse("env.%s: expected a string or false, got %s", name, checked.show(given))
     end
+    opened[name] = value
   end
+  return opened
 end
 
 local function check(argv, options)
   check_argv(argv)
   options = checked.check("jobq.process.run", options, OPTIONS)
-  check_env(options.env)
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     local other = name == "stdin" and "stdin" or "on_" .. name
     if options[other] ~= nil and options[name .. "_file"] ~= nil then
@@ -182,8 +186,8 @@ function M.run(argv, options)
   options = check(argv, options)
   local max = checked.parse_bytes(options.max_output or MAX_OUTPUT)
   local process <close>, message, code = core.process.start(words_of(argv, options), {
-    env = options.env, input = options.stdin, timeout = options.timeout, max_output = max,
-    stdout = mode(options, "stdout"), stderr = mode(options, "stderr"),
+    env = check_env(options.env), input = options.stdin, timeout = options.timeout,
+    max_output = max, stdout = mode(options, "stdout"), stderr = mode(options, "stderr"),
   })
   if not process then
     return nil, message, code

@@ -3,6 +3,7 @@
 ---
 ---   jobq.config "smtp.host"      any setting; text, unless it is declared
 ---   jobq.config.crm.pages        what config.lua declares, of its type
+local core = require "jobq.core"
 local declarations = require "jobq.declarations"
 local json = require "jobq.json"
 local nearest = require "jobq.nearest"
@@ -19,6 +20,20 @@ local declared = {} -- by name
 local typed = {} -- the values of those
 local groups = {} -- name -> name -> true
 
+--- Secrets whether somebody declares them or not.
+local function is_own_secret(name)
+  return name == "smtp.password" or name:find("^database%.[^.]+$") ~= nil
+end
+
+--- A dsn may be in an error, its password may not.
+local function hide_password(name, dsn)
+  local password = dsn:match("^%w+://[^:@/]*:([^@/]+)@") or dsn:match("password%s*=%s*'(.-)'")
+    or dsn:match("password%s*=%s*([^'%s&]+)")
+  if password then
+    core.secret.new(name, password)
+  end
+end
+
 --- How to reach the queue's database; nil where there is no queue.
 M.queue_dsn = nil
 
@@ -27,6 +42,7 @@ M.queue_dsn = nil
 ---@param queue_dsn string?
 function M.load(text, queue_dsn)
   M.queue_dsn = queue_dsn
+  hide_password("dsn", queue_dsn or "")
   for name, value in text:gmatch("([^=\n]+)=([^\n]*)") do
     values[name] = value
   end
@@ -40,6 +56,20 @@ end
 
 local function given_text(name)
   return values[name] or os.getenv(variable(name))
+end
+
+--- The same of a secret, from where it is.
+local function given_secret(name)
+  local text = given_text(name)
+  if text == nil then
+    return nil
+  end
+  local content, why = declarations.secret_text(text)
+  if content == nil then
+    error(("setting %s: %s"):format(name, why), 0)
+  end
+  hide_password(name, content)
+  return core.secret.new(name, content)
 end
 
 local function how_to_set(name)
@@ -58,7 +88,14 @@ end
 ---@param ... any default
 ---@return any
 function M.text(name, ...)
-  local text = given_text(name)
+  local text
+  if typed[name] ~= nil and declared[name].spec.secret then
+    text = core.secret.open(typed[name])
+  elseif is_own_secret(name) then
+    text = core.secret.open(given_secret(name))
+  else
+    text = given_text(name)
+  end
   if text == nil and typed[name] ~= nil then
     text = tostring(typed[name])
   end
@@ -88,7 +125,7 @@ local function get(level, name, ...)
   end
   local value = typed[name]
   if value == nil and not declared[name] then
-    value = given_text(name)
+    value = (is_own_secret(name) and given_secret or given_text)(name)
   end
   if value == nil and select("#", ...) == 0 then
     fail_absent(name, level + 1)
@@ -149,13 +186,29 @@ end)
 
 ---- what config.lua declares ----
 
+local function value_of(setting)
+  local name = setting.name
+  local text = given_text(name)
+  if not setting.spec.secret or text == nil then
+    local value, problem = declarations.value(setting, text)
+    return value, problem
+  end
+  local content, why = declarations.secret_text(text)
+  if content == nil then
+    return nil, ("%s: %s"):format(name, why)
+  end
+  local _, problem = declarations.value(setting, content)
+  hide_password(name, content)
+  return core.secret.new(name, content), problem
+end
+
 local function add(setting, problems)
   local name = setting.name
   if declared[name] then
     error(("%s: setting '%s' is already declared at %s"):format(
       setting.source, name, declared[name].source), 0)
   end
-  local value, problem = declarations.value(setting, given_text(name))
+  local value, problem = value_of(setting)
   declared[name], typed[name] = setting, value
   if problem then
     problems.source = problems.source or setting.source

@@ -46,7 +46,7 @@ end
 --- The mail's own field, else the setting; numbers may come as text from there.
 local function option(mail, name, default)
   if mail[name] ~= nil then
-    return mail[name]
+    return core.secret.open(mail[name])
   end
   return settings.text("smtp." .. name, default)
 end

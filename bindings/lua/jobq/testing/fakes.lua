@@ -8,7 +8,9 @@ local queue = require "jobq.testing.queue"
 
 local M = {}
 
-local REAL = { compress = true, crypto = true, fs = true, json = true, source = true }
+local REAL = {
+  compress = true, crypto = true, fs = true, json = true, secret = true, source = true,
+}
 local REAL_FUNCTIONS = {
   smtp = { encode_body = true, encode_bytes = true, encode_header = true },
   task = { explain = true, memory_error = true, parallel = true, place = true, raise = true },
