@@ -14,7 +14,7 @@
 local uv = require "luv"
 local pg = require("jobq.core").pg
 
-local PATIENCE_S = 15
+local PATIENCE_S = 60
 
 local Database = {}
 Database.__index = Database
