@@ -3,6 +3,7 @@ local core = require "jobq.core"
 local jobq = require "jobq"
 local uv = require "luv"
 
+local files = require "support.files"
 local postgres = require "support.postgres"
 
 local sql = jobq.sql
@@ -456,6 +457,18 @@ describe("jobq.sql", function()
       assert.error_matches(function() return sql.database "a b" end,
         "jobq.sql.database: 'a b' is not the name of a database")
       assert.error_matches(function() return crm.quer end, "a database has no field 'quer'")
+    end)
+
+    it("may be told where its dsn is, and shows no password when it is not reached", function()
+      local path = os.tmpname()
+      finally(function() os.remove(path) end)
+      files.write(path, db.dsn .. "\n")
+      uv.os_setenv("JOBQ_DATABASE_FILED", "file:" .. path)
+      assert.equal(1, run(function() return sql.database("filed"):value "select 1" end))
+      uv.os_setenv("JOBQ_DATABASE_GONE", "postgres://ann:hush-hush@127.0.0.1:1/x")
+      local _, why, code = run(function() return sql.database("gone"):value "select 1" end)
+      assert.equal("connect", code)
+      assert.is_nil(why:find("hush", 1, true))
     end)
   end)
 

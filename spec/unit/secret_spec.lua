@@ -142,5 +142,21 @@ describe("a setting that is a secret", function()
     assert.equal("<secret smtp.password>", tostring(settings.get "smtp.password"))
     assert.equal("<secret database.vault>", tostring(settings.get "database.vault"))
     assert.equal("from a file", settings.text "database.vault")
+    settings.declare(declarations.read("h/config.lua",
+      "return { database = { vault = 'string', other = { 'string', default = 'host=x' } } }"), {})
+    assert.equal("<secret database.vault>", tostring(settings.config.database.vault))
+    assert.same({ "from a file", "host=x" },
+      { settings.text "database.vault", settings.text "database.other" })
+  end)
+
+  it("is read from its file once, not with every statement", function()
+    local path = dir .. "/once"
+    files.write(path, "host=once")
+    settings.load("database.once=file:" .. path .. "\n")
+    assert.equal("host=once", settings.text "database.once")
+    files.remove(path)
+    assert.equal("host=once", settings.text "database.once")
+    settings.load("database.once=host=twice\n")
+    assert.equal("host=twice", settings.text "database.once")
   end)
 end)

@@ -120,10 +120,13 @@ describe("jobq.config with a config.lua", function()
   end)
 
   it("is what jobq itself goes by, as text", function()
-    declare [[ { http = {
+    declare([[ { http = {
       ca_file = { "string", default = "x" }, port = { "integer", default = 2525 },
-    } } ]]
-    assert.same({ "x", "2525" }, { settings.text "http.ca_file", settings.text "http.port" })
+      allow_private = "boolean",
+    } } ]], "http.allow_private=yes\n")
+    assert.same({ "x", "2525", "true" }, {
+      settings.text "http.ca_file", settings.text "http.port", settings.text "http.allow_private",
+    })
   end)
 
   it("tells all that is missing or wrong at once", function()

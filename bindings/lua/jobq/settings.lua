@@ -19,6 +19,7 @@ local values = {} -- texts by name, of --set and the config file
 local declared = {} -- by name
 local typed = {} -- the values of those
 local groups = {} -- name -> name -> true
+local opened = {} -- own secrets by name: what is set for them, and what that gave
 
 --- Secrets whether somebody declares them or not.
 local function is_own_secret(name)
@@ -58,18 +59,19 @@ local function given_text(name)
   return values[name] or os.getenv(variable(name))
 end
 
---- The same of a secret, from where it is.
+--- The same of a secret, from where it is; a file is read once, not with every statement.
 local function given_secret(name)
-  local text = given_text(name)
-  if text == nil then
-    return nil
+  local text, known = given_text(name), opened[name]
+  if text == nil or known and known.text == text then
+    return text and known.secret
   end
   local content, why = declarations.secret_text(text)
   if content == nil then
     error(("setting %s: %s"):format(name, why), 0)
   end
   hide_password(name, content)
-  return core.secret.new(name, content)
+  opened[name] = { text = text, secret = core.secret.new(name, content) }
+  return opened[name].secret
 end
 
 local function how_to_set(name)
@@ -89,15 +91,12 @@ end
 ---@return any
 function M.text(name, ...)
   local text
-  if typed[name] ~= nil and declared[name].spec.secret then
-    text = core.secret.open(typed[name])
+  if typed[name] ~= nil and type(typed[name]) ~= "table" then
+    text = tostring(core.secret.open(typed[name])) -- what was "yes" is "true" now
   elseif is_own_secret(name) then
     text = core.secret.open(given_secret(name))
   else
     text = given_text(name)
-  end
-  if text == nil and typed[name] ~= nil then
-    text = tostring(typed[name])
   end
   if text == nil and select("#", ...) == 0 then
     fail_absent(name, 2)
@@ -189,7 +188,7 @@ end)
 local function value_of(setting)
   local name = setting.name
   local text = given_text(name)
-  if not setting.spec.secret or text == nil then
+  if text == nil or not setting.spec.secret and not is_own_secret(name) then
     local value, problem = declarations.value(setting, text)
     return value, problem
   end
