@@ -158,6 +158,13 @@ describe("jobq.loader", function()
       assert.matches("^handlers/a.lua:3: jobq.config.crm has no field 'urk'\n", failure())
     end)
 
+    it("is what to write when there is none", function()
+      files.remove(dir .. "/config.lua")
+      write("a.lua", crm "return jobq.config.crm.url")
+      assert.equal("handlers/a.lua:3: jobq.config has no field 'crm'\n"
+        .. "hint: config.lua in the folder of the handlers says which there are", failure())
+    end)
+
     it("goes with a file of the folder, too", function()
       write("a.lua", crm "return jobq.config.crm.urk")
       assert.matches("^handlers/a.lua:3: jobq.config.crm has no field 'urk'\n",

@@ -93,6 +93,8 @@ describe("jobq.config with a config.lua", function()
     raises("jobq.config.crm has no field 'urk'\nhint: did you mean 'url'?", function()
       return config.crm.urk
     end)
+    raises("jobq.config has no field 'sms'\nhint: config.lua in the folder of the handlers says "
+      .. "which there are", function() return config.sms end)
     raises("jobq.config is read-only: 'crm' cannot be set", function() config.crm = {} end)
     raises("jobq.config.crm is read-only: 'url' cannot be set", function()
       config.crm.url = "y"

@@ -56,11 +56,11 @@ local function forget_ambiguous(modules, functions)
 end
 
 local function unknown_field(module, path, field)
-  local knows = strict.knows(module)
+  local knows, otherwise = strict.knows(module)
   if not knows or knows(field) then
     return nil
   end
-  return strict.unknown(path, field, module)
+  return strict.unknown(path, field, module, otherwise)
 end
 
 --- The module that an upvalue is, and how it is called; or nil.

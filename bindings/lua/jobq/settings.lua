@@ -15,6 +15,8 @@ local M = {}
 --- What jobq itself goes by. Others may be added to these groups without being declared.
 local OWN_GROUPS = { database = true, handlers = true, http = true, smtp = true, sql = true }
 
+local DECLARED = "config.lua in the folder of the handlers says which there are"
+
 local values = {} -- texts by name, of --set and the config file
 local declared = {} -- by name
 local typed = {} -- the values of those
@@ -152,11 +154,12 @@ M.how_to_set = how_to_set
 --- A table that has these names and no others, in the way of jobq.strict; nobody writes to it.
 local function closed(path, names, read, call)
   return setmetatable({}, {
+    otherwise = DECLARED,
     knows = function(key) return names[key] ~= nil end,
     __call = call,
     __index = function(_, key)
       if names[key] == nil then
-        error(strict.unknown(path, key, names), 2)
+        error(strict.unknown(path, key, names, DECLARED), 2)
       end
       return read(key)
     end,

@@ -3,9 +3,13 @@ local nearest = require "jobq.nearest"
 
 local M = {}
 
---- What to say of a name that is none of names.
-function M.unknown(path, key, names)
-  return ("%s has no field '%s'%s"):format(path, tostring(key), nearest.hint(key, names))
+--- What to say of a name that is none of names; otherwise: a hint where no other one is near.
+function M.unknown(path, key, names, otherwise)
+  local hint = nearest.hint(key, names)
+  if hint == "" and otherwise then
+    hint = "\nhint: " .. otherwise
+  end
+  return ("%s has no field '%s'%s"):format(path, tostring(key), hint)
 end
 
 --- A __newindex that raises.
@@ -32,9 +36,12 @@ end
 --- For a table that is closed in this way: what says whether it has a name; else nil.
 ---@param t any
 ---@return (fun(key: any): boolean)?
+---@return string? otherwise
 function M.knows(t)
   local meta = type(t) == "table" and getmetatable(t)
-  return type(meta) == "table" and meta.knows or nil
+  if type(meta) == "table" then
+    return meta.knows, meta.otherwise
+  end
 end
 
 return M
