@@ -188,6 +188,9 @@ static void read_mail(struct vm *vm)
     struct executor *e = vm->owner;
 
     channel_receive(e->channel);
+    if (channel_is_sending(e->channel)) {
+        channel_flush(e->channel); /* who looks at the run that computes waits for this */
+    }
 }
 
 static void before_resume(struct vm *vm, uint64_t now_us)
@@ -217,6 +220,7 @@ static int take(struct executor *e, struct frame *f)
 {
     struct wire_run run;
     struct wire_stop stop;
+    struct wire_look look;
     int status = 0;
 
     switch (f->type) {
@@ -227,6 +231,12 @@ static int take(struct executor *e, struct frame *f)
     case WIRE_STOP:
         status = wire_get_stop(f, &stop);
         return status == 0 ? runs_stop(&e->runs, &stop) : status;
+    case WIRE_LOOK:
+        status = wire_get_look(f, &look);
+        if (status == 0) {
+            runs_look(&e->runs, &look);
+        }
+        return status;
     case WIRE_QUIT: e->is_quitting = true; return 0;
     default: return -EBADMSG;
     }

@@ -46,6 +46,7 @@ struct parallel {
 
 static void on_turn(uv_idle_t *turn);
 static void on_stop(struct wait *w, const char *why);
+static void each_child(struct wait *w, task_seen_fn fn, void *arg);
 static void on_child_done(struct task *task, enum task_result result, const char *error);
 static void advance(struct parallel *p);
 static void start_child(struct parallel *p);
@@ -64,6 +65,7 @@ int bind_parallel(lua_State *L)
 
     struct parallel *p = mem_zalloc(sizeof(*p)); /* from here to the yield nothing may raise */
     p->wait.stop = on_stop;
+    p->wait.each_task = each_child;
     p->count = count;
     p->limit = limit;
     p->turn.data = p;
@@ -86,6 +88,15 @@ static void on_stop(struct wait *w, const char *why)
     p->is_ending = true;
     stop_children(p, why);
     advance(p);
+}
+
+static void each_child(struct wait *w, task_seen_fn fn, void *arg)
+{
+    struct parallel *p = (struct parallel *)w;
+
+    for (struct child *c = LIST_FIRST(&p->children); c != NULL; c = LIST_NEXT(c, link)) {
+        fn(&c->task, arg);
+    }
 }
 
 /* Frees the child. */

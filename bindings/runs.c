@@ -15,6 +15,7 @@
 
 #include "bindings/json.h"
 #include "bindings/run_log.h"
+#include "bindings/run_look.h"
 #include "bindings/trace.h"
 
 /* More runs at a time than any worker has; a higher name is a broken peer. */
@@ -106,6 +107,21 @@ int runs_stop(struct runs *rs, const struct wire_stop *m)
         mark(r);
     }
     return 0;
+}
+
+void runs_look(struct runs *rs, const struct wire_look *m)
+{
+    struct run *r = m->run < rs->names ? rs->by_name[m->run] : NULL;
+    struct buffer text = {0};
+
+    if (r == NULL) {
+        return; /* its outcome and this frame crossed */
+    }
+    run_look(r, &text);
+    wire_put_sight(channel_out(rs->channel),
+                   &(struct wire_sight){.ticket = m->ticket, .text = buffer_slice(&text)});
+    channel_send(rs->channel);
+    buffer_fini(&text);
 }
 
 bool runs_act(struct runs *rs)

@@ -81,6 +81,9 @@ void runs_fini(struct runs *rs);
 MUST_USE int runs_add(struct runs *rs, const struct wire_run *m);
 MUST_USE int runs_stop(struct runs *rs, const struct wire_stop *m);
 
+/* Answers at once, also inside a run. */
+void runs_look(struct runs *rs, const struct wire_look *m);
+
 /* Does what the frames asked for; true if it is not done yet. Only from the loop. */
 MUST_USE bool runs_act(struct runs *rs);
 

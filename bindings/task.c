@@ -174,6 +174,9 @@ static void resume(struct task *t, int nargs)
     }
     atomic_store_explicit(&vm->pulse->since_us, now_us, memory_order_relaxed);
     vm->refused_at[0] = 0;
+    t->resumed_us = now_us;
+    atomic_store_explicit(&vm->pulse->line, 0, memory_order_relaxed);
+    trace_note_place(vm->pulse, t->co);
     enter(t);
     int status = lua_resume(t->co, vm->L, nargs, &nresults);
     leave(t);
@@ -270,10 +273,14 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     (void)ar;
     struct vm *vm = vm_of(L);
 
+    lua_sethook(L, NULL, 0, 0); /* first: a signal that comes while the mail is read sets it again */
+    trace_note_place(vm->pulse, L);
     vm->read_mail(vm);
     if (vm->running == NULL || vm->running->stop_reason == NULL) {
-        lua_sethook(L, NULL, 0, 0);
-    } else if (lua_isyieldable(L)) {
+        return;
+    }
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+    if (lua_isyieldable(L)) {
         lua_yield(L, 0);
     } else {
         luaL_error(L, "%s", vm->running->stop_reason);

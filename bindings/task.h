@@ -37,6 +37,8 @@ enum task_result {
 /* error is borrowed and NULL for TASK_OK; co is valid until the callback returns. May free t. */
 typedef void (*task_done_fn)(struct task *t, enum task_result result, const char *error);
 
+typedef void (*task_seen_fn)(struct task *t, void *arg);
+
 /*
  * Something a task waits for. Embed it first in the struct of a waiting binding. A stop calls one of
  * these: cancel, or stop where what is waited for has to come to an end of its own.
@@ -45,6 +47,8 @@ struct wait {
     struct task *task;
     void (*cancel)(struct wait *w); /* stops and frees the operation without resuming the task */
     void (*stop)(struct wait *w, const char *why); /* makes it wake the task soon, perhaps inside */
+    /* Calls fn with each task that is waited for; NULL where it is none. */
+    void (*each_task)(struct wait *w, task_seen_fn fn, void *arg);
 };
 
 /* What a run may not leave open, whether Lua has collected it or not. Embed it. */
@@ -62,6 +66,7 @@ struct task {
     uint32_t account;        /* of memory: of the run that it is, or is a part of */
     uint32_t name;           /* what vm->pulse says while it computes */
     uint64_t deadline_us;    /* clock_now_us() when it is stopped; 0: never */
+    uint64_t resumed_us;     /* when it last got the processor */
     struct wait *wait;       /* what it waits for; NULL unless WAITING */
     int nresults;            /* values on top of co: of the wait that just ended, or of the task */
     const char *stop_reason; /* borrowed; set while a stop is asked for and not yet delivered */

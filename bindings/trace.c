@@ -48,10 +48,15 @@ void trace_push_place(lua_State *L)
 
 void trace_add_stack(struct buffer *out, lua_State *co, int level)
 {
+    buffer_add_text(out, "\nstack traceback:");
+    trace_add_frames(out, co, level);
+}
+
+void trace_add_frames(struct buffer *out, lua_State *co, int level)
+{
     lua_Debug ar;
     int frames = 0;
 
-    buffer_add_text(out, "\nstack traceback:");
     for (; lua_getstack(co, level, &ar) != 0; level++) {
         if (!is_handler_frame(co, &ar)) {
             continue;
@@ -97,6 +102,44 @@ static bool push_public_name(lua_State *L, int function)
         lua_pop(L, 2);
     }
     return false;
+}
+
+/*
+ * Texts that are made on the way are nobody's, and nothing is collected meanwhile: co may be suspended,
+ * and where another run computes an error would be that one's.
+ */
+void trace_add_wait(struct buffer *out, lua_State *co)
+{
+    struct memory *memory = &vm_of(co)->memory;
+    uint32_t payer = memory->payer;
+    bool collects = lua_gc(co, LUA_GCISRUNNING) != 0;
+    int top = lua_gettop(co);
+
+    memory->payer = MEMORY_NOBODY;
+    lua_gc(co, LUA_GCSTOP);
+    if (lua_checkstack(co, LUA_MINSTACK)) {
+        trace_push_function_name(co);
+        buffer_add_text(out, lua_tostring(co, -1));
+        lua_settop(co, top);
+    }
+    if (collects) {
+        lua_gc(co, LUA_GCRESTART);
+    }
+    memory->payer = payer;
+}
+
+void trace_note_place(struct pulse *pulse, lua_State *co)
+{
+    lua_Debug ar;
+
+    for (int level = 0; lua_getstack(co, level, &ar) != 0; level++) {
+        lua_getinfo(co, "Sl", &ar);
+        if (ar.currentline > 0 && !task_is_own_code(&ar)) {
+            memcpy(pulse->source, ar.short_src, sizeof(pulse->source) - 1);
+            atomic_store_explicit(&pulse->line, ar.currentline, memory_order_release);
+            return;
+        }
+    }
 }
 
 /* Functions with a Lua half are known by the name of that: the API's function nearest to the C one. */

@@ -20,6 +20,15 @@ void trace_add_place(struct buffer *out, lua_State *co);
 /* Adds "\nstack traceback:" and a line for each frame of the handler from level on. */
 void trace_add_stack(struct buffer *out, lua_State *co, int level);
 
+/* The same without the heading. */
+void trace_add_frames(struct buffer *out, lua_State *co, int level);
+
+/* Adds the name of the API function in which co waits, say "jobq.sleep". Raises nothing. */
+void trace_add_wait(struct buffer *out, lua_State *co);
+
+/* Notes in the pulse where co is. */
+void trace_note_place(struct pulse *pulse, lua_State *co);
+
 /* Adds what to say of a run that was refused memory: Lua's own message names neither. */
 void trace_add_memory_error(struct buffer *out, const struct vm *vm, uint32_t account);
 

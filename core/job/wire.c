@@ -99,6 +99,38 @@ int wire_get_stop(struct frame *f, struct wire_stop *m)
     return checked(f);
 }
 
+void wire_put_look(struct buffer *out, const struct wire_look *m)
+{
+    size_t mark = frame_begin(out, WIRE_LOOK);
+
+    frame_put_u32(out, m->run);
+    frame_put_u32(out, m->ticket);
+    frame_end(out, mark);
+}
+
+int wire_get_look(struct frame *f, struct wire_look *m)
+{
+    m->run = frame_get_u32(f);
+    m->ticket = frame_get_u32(f);
+    return checked(f);
+}
+
+void wire_put_sight(struct buffer *out, const struct wire_sight *m)
+{
+    size_t mark = frame_begin(out, WIRE_SIGHT);
+
+    frame_put_u32(out, m->ticket);
+    frame_put_slice(out, m->text);
+    frame_end(out, mark);
+}
+
+int wire_get_sight(struct frame *f, struct wire_sight *m)
+{
+    m->ticket = frame_get_u32(f);
+    m->text = frame_get_slice(f);
+    return checked(f);
+}
+
 void wire_put_kind(struct buffer *out, const struct wire_kind *m)
 {
     size_t mark = frame_begin(out, WIRE_KIND);

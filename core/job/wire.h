@@ -2,8 +2,9 @@
  * wire.h - what a supervisor and its executors say to each other. One struct, one pair of functions
  * a message; the fields are in the order in which they travel.
  *
- *   supervisor -> executor   config, then any number of run and stop, at the end quit
- *   executor -> supervisor   kind ..., loaded | load_failed, then started, log, progress and outcome
+ *   supervisor -> executor   config, then any number of run, stop and look, at the end quit
+ *   executor -> supervisor   kind ..., loaded | load_failed, then started, log, progress, sight and
+ *                            outcome
  *
  * Slices are borrowed: from the caller when writing, from the frame when reading. A read function
  * answers 0, or -EBADMSG for a frame that is too short; the peer is then broken.
@@ -29,6 +30,8 @@ enum wire_type {
     WIRE_LOG,
     WIRE_OUTCOME,
     WIRE_PROGRESS,
+    WIRE_LOOK,
+    WIRE_SIGHT,
 };
 
 /* The first frame: all that an executor needs to know. */
@@ -66,6 +69,12 @@ struct wire_run {
 struct wire_stop {
     uint32_t run;
     uint8_t reason; /* enum stop_reason */
+};
+
+/* Where is a run? Answered by a sight with the same ticket, unless the run is over. */
+struct wire_look {
+    uint32_t run;
+    uint32_t ticket;
 };
 
 /* A kind that the handlers define; sent once each before loaded. */
@@ -108,6 +117,12 @@ struct wire_progress {
     struct slice message; /* clean UTF-8, or empty */
 };
 
+/* Where a run is, in the lines of bindings/run_look.h. */
+struct wire_sight {
+    uint32_t ticket;
+    struct slice text; /* clean UTF-8 */
+};
+
 /* The last frame of a run. */
 struct wire_outcome {
     uint32_t run;
@@ -121,6 +136,8 @@ struct wire_outcome {
 void wire_put_config(struct buffer *out, const struct wire_config *m);
 void wire_put_run(struct buffer *out, const struct wire_run *m);
 void wire_put_stop(struct buffer *out, const struct wire_stop *m);
+void wire_put_look(struct buffer *out, const struct wire_look *m);
+void wire_put_sight(struct buffer *out, const struct wire_sight *m);
 void wire_put_kind(struct buffer *out, const struct wire_kind *m);
 void wire_put_load_failed(struct buffer *out, const struct wire_load_failed *m);
 void wire_put_started(struct buffer *out, const struct wire_started *m);
@@ -132,6 +149,8 @@ void wire_put_plain(struct buffer *out, enum wire_type type); /* quit, loaded */
 MUST_USE int wire_get_config(struct frame *f, struct wire_config *m);
 MUST_USE int wire_get_run(struct frame *f, struct wire_run *m);
 MUST_USE int wire_get_stop(struct frame *f, struct wire_stop *m);
+MUST_USE int wire_get_look(struct frame *f, struct wire_look *m);
+MUST_USE int wire_get_sight(struct frame *f, struct wire_sight *m);
 MUST_USE int wire_get_kind(struct frame *f, struct wire_kind *m);
 MUST_USE int wire_get_load_failed(struct frame *f, struct wire_load_failed *m);
 MUST_USE int wire_get_started(struct frame *f, struct wire_started *m);

@@ -201,6 +201,30 @@ static void carries_progress(void **state)
     buffer_fini(&out);
 }
 
+static void carries_look_and_sight(void **state)
+{
+    struct wire_look look;
+    struct wire_sight sight;
+    struct buffer out = {0};
+    struct frame f;
+    (void)state;
+
+    wire_put_look(&out, &(struct wire_look){1, 2});
+    take(&out, WIRE_LOOK, &f);
+    assert_int_equal(wire_get_look(&f, &look), 0);
+    assert_int_equal(look.run, 1);
+    assert_int_equal(look.ticket, 2);
+    assert_refuses_other_lengths(&out, wire_get_look, &look);
+    buffer_clear(&out);
+    wire_put_sight(&out, &(struct wire_sight){3, slice_of("state waiting")});
+    take(&out, WIRE_SIGHT, &f);
+    assert_int_equal(wire_get_sight(&f, &sight), 0);
+    assert_int_equal(sight.ticket, 3);
+    assert_slice(sight.text, "state waiting");
+    assert_refuses_other_lengths(&out, wire_get_sight, &sight);
+    buffer_fini(&out);
+}
+
 static void carries_outcome(void **state)
 {
     struct wire_outcome got;
@@ -250,6 +274,7 @@ int main(void)
         cmocka_unit_test(carries_kind),
         cmocka_unit_test(carries_log_and_load_failed),
         cmocka_unit_test(carries_progress),
+        cmocka_unit_test(carries_look_and_sight),
         cmocka_unit_test(carries_outcome),
         cmocka_unit_test(carries_messages_without_fields),
     };
