@@ -16,6 +16,8 @@
 
 #include "core/base/version.h"
 
+#include "bindings/admin_ask.h"
+
 /* A signal handler has nothing else to write to. */
 static volatile sig_atomic_t was_interrupted;
 
@@ -129,6 +131,16 @@ static int host_disk(lua_State *L)
     return 2;
 }
 
+/* -> the name of this machine */
+static int host_name(lua_State *L)
+{
+    char name[256] = "?";
+
+    gethostname(name, sizeof(name) - 1);
+    lua_pushstring(L, name);
+    return 1;
+}
+
 /* -> { NAME = value }: the whole environment */
 static int host_environment(lua_State *L)
 {
@@ -155,6 +167,8 @@ static const luaL_Reg functions[] = {
     {"interrupted", host_interrupted},
     {"disk", host_disk},
     {"environment", host_environment},
+    {"ask", host_ask},
+    {"name", host_name},
     {NULL, NULL},
 };
 

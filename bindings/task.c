@@ -273,7 +273,10 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     (void)ar;
     struct vm *vm = vm_of(L);
 
-    lua_sethook(L, NULL, 0, 0); /* first: a signal that comes while the mail is read sets it again */
+    lua_sethook(L,
+                NULL,
+                0,
+                0); /* first: a signal that comes while the mail is read sets it again */
     trace_note_place(vm->pulse, L);
     vm->read_mail(vm);
     if (vm->running == NULL || vm->running->stop_reason == NULL) {

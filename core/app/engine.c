@@ -188,6 +188,15 @@ static void on_flushed(void *owner)
 
 static const struct settler_events settler_events = {on_returned, on_flushed};
 
+/* ---- the private socket ---- */
+
+static void on_asked(void *owner, struct asker *a, const char *line)
+{
+    struct engine *e = owner;
+
+    looking_ask(e->looking, a, line);
+}
+
 /* ---- the whole ---- */
 
 void engine_reload(struct engine *e)
@@ -213,6 +222,7 @@ int engine_run(const struct config *config, const char *conninfo)
     open_parts(&e, conninfo);
     uv_run(&e.loop, UV_RUN_DEFAULT); /* until ending_leave() stops it */
     if (e.exit_status == EXIT_DATABASE_AWAY) {
+        private_socket_unlink(e.socket);
         _exit(
             EXIT_DATABASE_AWAY); /* a try to connect may hang in a thread; executors die with us */
     }
@@ -260,6 +270,8 @@ static void open_parts(struct engine *e, const char *conninfo)
         uv_signal_start(&e->signals[i], on_signal, signums[i]);
     }
     e->notifier = notifier_open(&e->loop); /* before there are children */
+    e->socket = private_socket_open(&e->loop, on_asked, e);
+    identity.socket = e->socket == NULL ? NULL : private_socket_path(e->socket);
     ending_open(e);
     fencing_open(e);
     e->work = link_open(&e->loop, &work, &connections_work_events, e);
@@ -268,6 +280,7 @@ static void open_parts(struct engine *e, const char *conninfo)
     e->claimer = claimer_open(&e->loop, e->work, e->upkeep, &claiming, &e->leases);
     claimer_set_events(e->claimer, &claimer_events, e);
     e->dispatcher = dispatcher_open(&e->loop, c->concurrency, e->settler, &executors_ops, e);
+    e->looking = looking_open(&e->loop, e->dispatcher);
     e->registration = registration_open(&e->loop, e->upkeep, &identity, &registration_events, e);
     e->heartbeat = heartbeat_open(&e->loop, e->upkeep, c->heartbeat_interval_ms, &e->leases);
     heartbeat_set_events(e->heartbeat, &heartbeat_events, e);
@@ -282,6 +295,8 @@ static void open_parts(struct engine *e, const char *conninfo)
 
 static void close_parts(struct engine *e)
 {
+    looking_close(e->looking);
+    private_socket_close(e->socket);
     link_close(e->work);
     link_close(e->upkeep);
     pool_close(e->pool);

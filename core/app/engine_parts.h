@@ -6,7 +6,9 @@
 
 #include "core/app/config.h"
 #include "core/app/engine.h"
+#include "core/app/looking.h"
 #include "core/app/notifier.h"
+#include "core/app/private_socket.h"
 #include "core/app/watch.h"
 #include "core/db/link.h"
 #include "core/flow/claimer.h"
@@ -47,6 +49,8 @@ struct engine {
     struct pool *pool;
     struct watch *watch; /* NULL without --watch */
     struct notifier *notifier;
+    struct private_socket *socket; /* NULL if there can be none */
+    struct looking *looking;
     uv_signal_t signals[4];
     uv_timer_t grace;    /* until runs are stopped */
     uv_timer_t patience; /* until we leave without the database */

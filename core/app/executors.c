@@ -128,7 +128,11 @@ static int on_progress(struct engine *e, struct executor *x, struct frame *f)
 
 static int told(struct engine *e, struct executor *x, struct frame *f)
 {
-    return f->type == WIRE_PROGRESS ? on_progress(e, x, f) : dispatcher_told(e->dispatcher, x, f);
+    switch (f->type) {
+    case WIRE_PROGRESS: return on_progress(e, x, f);
+    case WIRE_SIGHT: return looking_told(e->looking, f);
+    default: return dispatcher_told(e->dispatcher, x, f);
+    }
 }
 
 static void on_told(void *owner, struct executor *x, struct frame *f)

@@ -239,15 +239,37 @@ void dispatcher_lost(struct dispatcher *d, struct executor *e, uint32_t culprit,
     settler_flush(d->settler);
 }
 
-void dispatcher_cancel(struct dispatcher *d, int64_t job_id)
+static struct job *find(const struct dispatcher *d, int64_t job_id)
 {
     for (size_t i = 0; i < d->table_size; i++) {
         if (d->runs[i] != NULL && d->runs[i]->id == job_id) {
-            ask_stop(d, d->runs[i], STOP_CANCEL);
-            return;
+            return d->runs[i];
         }
     }
-    waiting_cancel(&d->waiting, job_id); /* start() sees the mark */
+    return NULL;
+}
+
+const struct job *dispatcher_find(const struct dispatcher *d, int64_t job_id)
+{
+    return find(d, job_id);
+}
+
+const char *dispatcher_kind_name(const struct dispatcher *d, const struct job *j)
+{
+    const struct kind *k = kind_of(d, j);
+
+    return k == NULL ? "?" : k->name;
+}
+
+void dispatcher_cancel(struct dispatcher *d, int64_t job_id)
+{
+    struct job *j = find(d, job_id);
+
+    if (j != NULL) {
+        ask_stop(d, j, STOP_CANCEL);
+    } else {
+        waiting_cancel(&d->waiting, job_id); /* start() sees the mark */
+    }
 }
 
 void dispatcher_stop(struct dispatcher *d)

@@ -60,6 +60,12 @@ const struct job *dispatcher_job(const struct dispatcher *d,
                                  const struct executor *e,
                                  uint32_t run);
 
+/* The running job of that id, borrowed, or NULL. */
+const struct job *dispatcher_find(const struct dispatcher *d, int64_t job_id);
+
+/* The kind of a job, or "?". Borrowed until the kinds change. */
+const char *dispatcher_kind_name(const struct dispatcher *d, const struct job *j);
+
 /* e is gone. culprit computed at that moment (or PULSE_NO_RUN); why is for people. */
 void dispatcher_lost(struct dispatcher *d, struct executor *e, uint32_t culprit, const char *why);
 

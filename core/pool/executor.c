@@ -12,6 +12,7 @@
 
 #include "core/base/channel.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/job/pulse.h"
 
 #define LONGEST_PATH 4096
@@ -145,6 +146,33 @@ void executor_stop(struct executor *e, uint32_t run, enum stop_reason reason)
         wire_put_stop(channel_out(e->channel), &stop);
         channel_flush(e->channel); /* the mail must be there before the bell rings */
         uv_process_kill(&e->process, EXECUTOR_MAIL_SIGNAL);
+    }
+}
+
+void executor_look(struct executor *e, const struct wire_look *look)
+{
+    if (e->channel != NULL) {
+        wire_put_look(channel_out(e->channel), look);
+        channel_flush(e->channel); /* before the bell, as above */
+        executor_ring(e);
+    }
+}
+
+void executor_ring(struct executor *e)
+{
+    uv_process_kill(&e->process, EXECUTOR_MAIL_SIGNAL);
+}
+
+void executor_add_place(const struct executor *e, struct buffer *out)
+{
+    int line = atomic_load(&e->pulse->line);
+    char source[sizeof(e->pulse->source) + 1] = "";
+
+    if (line > 0) {
+        memcpy(source, e->pulse->source, sizeof(e->pulse->source));
+        buffer_add_text(out, "last ");
+        text_add_clean(out, slice_of(source), sizeof(source) * 3);
+        buffer_printf(out, ":%d\n", line);
     }
 }
 

@@ -32,7 +32,7 @@ struct executor_events {
     void (*loaded)(void *owner, struct executor *e);
     /* Its handlers do not load: it waits for executor_quit(). message is borrowed. */
     void (*load_failed)(void *owner, struct executor *e, struct slice message);
-    /* A started, log or outcome frame, borrowed. */
+    /* A started, log, progress, sight or outcome frame, borrowed. */
     void (*told)(void *owner, struct executor *e, struct frame *f);
     /* All frames that came together were told. */
     void (*drained)(void *owner, struct executor *e);
@@ -63,6 +63,15 @@ void executor_add_load(struct executor *e, int change);
 
 /* Sends one run. */
 void executor_run(struct executor *e, const struct wire_run *run);
+
+/* Asks where a run is; a sight frame comes, once the executor listens. */
+void executor_look(struct executor *e, const struct wire_look *look);
+
+/* Has it read its mail, also while it computes. */
+void executor_ring(struct executor *e);
+
+/* Adds "last FILE:LINE\n", where the run that computes was last seen, if it was. */
+void executor_add_place(const struct executor *e, struct buffer *out);
 
 /* Asks for the end of one run; the first two steps of stopping, together. */
 void executor_stop(struct executor *e, uint32_t run, enum stop_reason reason);

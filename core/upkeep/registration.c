@@ -218,6 +218,11 @@ static void register_worker(struct registration *r)
         db_array_end(p);
     }
     db_add_int4(p, (int32_t)r->options.concurrency);
+    if (r->options.socket == NULL) {
+        db_add_null(p);
+    } else {
+        db_add_text(p, slice_of(r->options.socket));
+    }
     send_step(r, STEP_REGISTER, SQL_REGISTER, on_register);
 }
 

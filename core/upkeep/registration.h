@@ -25,6 +25,7 @@ struct registration_options {
     const char *version; /* of this program */
     char **queues;       /* ends with NULL; NULL as a whole: all */
     uint32_t concurrency;
+    const char *socket; /* path of the private socket, or NULL */
 };
 
 struct registration_events {

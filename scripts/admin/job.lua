@@ -2,6 +2,7 @@
 local failure = require "_failure"
 local jobs = require "_jobs"
 local json = require "_json"
+local stack = require "_stack"
 local print_table = require("_table").print
 local text = require "_text"
 local time = require "_time"
@@ -153,7 +154,14 @@ return {
   group = "Jobs",
   summary = "one job: its state, arguments, error, attempts and log",
   role = "jobq_reader",
-  arguments = { { "ID", "the job", type = "id" } },
+  text = [[
+jobq job ID stack asks the worker, on this machine, where a running job is right now: its frames,
+and what it waits in.
+]],
+  arguments = {
+    { "ID", "the job", type = "id" },
+    { "[WHAT]", "stack: where it is, live", type = "choice", choices = { "stack" } },
+  },
   options = {
     { "--traceback", "only the whole error, with where it was raised" },
     { "--log", "only what its runs have logged" },
@@ -161,10 +169,13 @@ return {
     { "--result", "only its result, as JSON" },
     { "--attempts", "only its runs" },
   },
-  examples = { { "job 42" }, { "job 42 --traceback" }, { "job 42 --json" } },
+  examples = { { "job 42" }, { "job 42 --traceback" }, { "job 42 stack" }, { "job 42 --json" } },
 
   run = function(context)
     local job = find(context, context.arguments.id)
+    if context.arguments.what then
+      return stack.show(context, job)
+    end
     if context.json then
       context:print_json(jobs.to_json(job, {
         { "attempts", attempts_to_json(attempts_of(context, job.id)) },

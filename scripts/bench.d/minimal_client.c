@@ -135,6 +135,7 @@ static void register_worker(struct client *c)
     db_add_text(p, slice_of(JOBQ_VERSION));
     db_add_null(p);
     db_add_int4(p, c->jobs_a_claim);
+    db_add_null(p); /* no socket */
     PGresult *res = run(c, SQL_REGISTER);
     c->worker_id = db_get_int(res, 0, 0);
     c->next_seq = 1;

@@ -133,7 +133,7 @@ end
 function M.worker(db, options)
   local self = setmetatable(M.session(db, nil, options.release), Worker)
   self.name = options.name or "spec"
-  self.id = self:value("register", 1, "host", self.name, "0.1.0", options.queues, 100)
+  self.id = self:value("register", 1, "host", self.name, "0.1.0", options.queues, 100, nil)
   self.seq = 1
   assert(self:take_lock(), "its lock is taken")
   self:declare(options.kinds)

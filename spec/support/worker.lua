@@ -10,7 +10,8 @@
 --     w:kill()                                       -- kill -9
 --
 -- Handlers are texts by file name, a folder of support/handlers.lua, or a path. Options are those
--- of jobq-run, with "_" for "-"; true for a switch. The rest is in support/process.lua.
+-- of jobq-run, with "_" for "-"; true for a switch; env: more variables. The rest is in
+-- support/process.lua.
 local build = require "support.build"
 local handlers = require "support.handlers"
 local process = require "support.process"
@@ -60,7 +61,7 @@ end
 local function words_of(options)
   local names = {}
   for name in pairs(options) do
-    table.insert(names, name)
+    table.insert(names, name ~= "env" and name or nil)
   end
   table.sort(names)
   local words = {}
@@ -86,9 +87,14 @@ function M.run(words)
 end
 
 function M.start(db, given, options)
-  local words = words_of(options or {})
+  options = options or {}
+  local env = { JOBQ_DSN = db.worker_dsn or db.dsn, JOBQ_LOG_FORMAT = "logfmt" }
+  for name, value in pairs(options.env or {}) do
+    env[name] = value
+  end
+  local words = words_of(options)
   table.insert(words, folder(given))
-  words.env = { JOBQ_DSN = db.worker_dsn or db.dsn, JOBQ_LOG_FORMAT = "logfmt" }
+  words.env = env
   return M.run(words)
 end
 

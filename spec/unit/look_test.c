@@ -3,16 +3,37 @@
 
 #define TICKET 77
 
-/* Looks as a supervisor does, the mail first, then the signal; the text is borrowed until the next frame. */
+/* A bell just before a run begins to compute is not heard: it rings until there is something to read. */
+static void ring(struct rig *rig)
+{
+    struct pollfd fd = {.fd = rig->fd, .events = POLLIN};
+    struct slice rest = {rig->in.data + rig->told, rig->in.size - rig->told};
+    struct frame f;
+
+    if (frame_next(rest, &f) > 0) {
+        return;
+    }
+    for (int i = 0; i < DEADLINE_MS / 100; i++) {
+        kill(rig->pid, EXECUTOR_MAIL_SIGNAL);
+        if (poll(&fd, 1, 100) > 0) {
+            return;
+        }
+    }
+}
+
+/* Looks as a supervisor does, the mail first, then the bell; the text is borrowed until the next frame. */
 static struct slice look(struct rig *rig, uint32_t run)
 {
     struct buffer out = {0};
     struct wire_sight m;
+    struct frame f;
 
     wire_put_look(&out, &(struct wire_look){run, TICKET});
     rig_send(rig, &out);
-    kill(rig->pid, EXECUTOR_MAIL_SIGNAL);
-    struct frame f = rig_wait_for(rig, WIRE_SIGHT);
+    do {
+        ring(rig);
+        f = rig_next(rig);
+    } while (f.type != WIRE_SIGHT);
     assert_int_equal(wire_get_sight(&f, &m), 0);
     assert_int_equal(m.ticket, TICKET);
     return m.text;
@@ -97,8 +118,7 @@ static void shows_a_run_that_computes(void **state)
     rig_wait_computing(&rig, 8);
     assert_sight(look_at(&rig, 8, "t.lua:3"),
                  "state computing\nat handlers/t.lua:3: in spin\nat handlers/t.lua:5: in run\n");
-    assert_sight(look(&rig, 7),
-                 "state waiting\nin jobq.sleep\nat handlers/t.lua:8: in run\n");
+    assert_sight(look(&rig, 7), "state waiting\nin jobq.sleep\nat handlers/t.lua:8: in run\n");
     assert_int_equal(atomic_load(&rig.pulse->line), 3);
     assert_string_equal(rig.pulse->source, "handlers/t.lua");
     end(&rig, 8);
@@ -143,20 +163,20 @@ static void does_not_charge_the_run(void **state)
     struct rig rig;
     (void)state;
 
-    rig_open_with(&rig,
-                  "local jobq = require 'jobq'\n"
-                  "return { nap = { run = function() jobq.sleep(1000) end },\n"
-                  "  full = { run = function(job)\n"
-                  "    local t, n = {}, 0\n"
-                  "    while pcall(function() t[n + 1] = ('x'):rep(1000) .. n end) do n = n + 1 end\n"
-                  "    while true do end end } }");
+    rig_open_with(
+        &rig,
+        "local jobq = require 'jobq'\n"
+        "return { nap = { run = function() jobq.sleep(1000) end },\n"
+        "  full = { run = function(job)\n"
+        "    local t, n = {}, 0\n"
+        "    while pcall(function() t[n + 1] = ('x'):rep(1000) .. n end) do n = n + 1 end\n"
+        "    while true do end end } }");
     rig_run(&rig, 7, "t.nap", "{}");
     rig_run(&rig, 8, "t.full", "{}");
     rig_wait_computing(&rig, 8);
     look_at(&rig, 8, "t.lua:6");
     for (int i = 0; i < 20; i++) {
-        assert_sight(look(&rig, 7),
-                     "state waiting\nin jobq.sleep\nat handlers/t.lua:2: in run\n");
+        assert_sight(look(&rig, 7), "state waiting\nin jobq.sleep\nat handlers/t.lua:2: in run\n");
     }
     end(&rig, 8);
     end(&rig, 7);

@@ -114,7 +114,7 @@ create view jobq.worker_status as
 select w.id, w.name, w.host, w.pid, w.version, w.state, w.started_at, w.seen_at, now() - w.seen_at as silent_for,
   w.running, w.concurrency, w.processed, w.succeeded, w.failed, w.rss_kb, w.queues,
   array(select k.name from jobq.kind k where k.id = any (w.kinds) order by 1) as kinds, w.generation, w.load_error, w.loaded_at,
-  (select coalesce(sum(l.n - cardinality(l.done)), 0)::bigint from jobq.lease l where l.worker_id = w.id) as claimed
+  (select coalesce(sum(l.n - cardinality(l.done)), 0)::bigint from jobq.lease l where l.worker_id = w.id) as claimed, w.socket
 from jobq.worker w;
 comment on view jobq.worker_status is 'Every worker that is remembered, with its counters as of its last heartbeat.';
 comment on column jobq.worker_status.id is '63 random bits; also the key of its advisory lock.';
