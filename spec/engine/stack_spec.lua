@@ -13,7 +13,7 @@ end
 return {
   sleep = { run = function() nap() return true end },
   sql = { run = function() jobq.sql.query "select pg_sleep(60)" end },
-  loop = { timeout = 20, run = function() while true do end end },
+  loop = { timeout = 120, run = function() while true do end end },
   parallel = {
     run = function()
       jobq.parallel { nap, function() jobq.sql.query "select pg_sleep(60)" end }
