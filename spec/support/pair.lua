@@ -73,6 +73,16 @@ local function folder(self, name)
   return ("%s/%s/data"):format(self.dir, name)
 end
 
+-- Of a primary that never ran, so a plain copy will do: not every version here has pg_basebackup.
+local function make_standby(self)
+  local a, b = self.dir .. "/a/data", folder(self, "b")
+  files.run(postgres.unprivileged { "cp", "-a", a, b }, self.dir)
+  local settings = assert(io.open(b .. "/postgresql.auto.conf", "a"))
+  settings:write(("primary_conninfo = 'host=%s/a user=postgres'\n"):format(self.dir))
+  settings:close()
+  files.run(postgres.unprivileged { "touch", b .. "/standby.signal" }, self.dir)
+end
+
 -- The standby is made before the primary waits for one, else nothing would commit.
 function M.start()
   local self = setmetatable({ dir = postgres.folder(), servers = {} }, Pair)
@@ -80,11 +90,8 @@ function M.start()
     postgres.program "initdb", "--no-sync", "--auth=trust", "--username=postgres",
     "--encoding=UTF8", "--locale=C.UTF-8", "-D", folder(self, "a"),
   }, self.dir)
+  make_standby(self)
   self:launch "a"
-  files.run(postgres.unprivileged {
-    postgres.program "pg_basebackup", "--no-sync", "-c", "fast", "-R", "-U", "postgres",
-    "-h", self.dir .. "/a", "-D", folder(self, "b"),
-  }, self.dir)
   self:launch "b"
   self:ask("a", "alter system set synchronous_standby_names = '*'")
   self:ask("a", "alter system set synchronous_commit = 'remote_apply'")
