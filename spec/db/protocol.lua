@@ -46,8 +46,22 @@ function M.session(db, options, release)
   return self
 end
 
+-- The text of a statement and what it is given. A release does not know the parameters that came
+-- after it, at the end.
+local function said_by(session, name, ...)
+  local text = text_of(name, session.release)
+  if not session.release then
+    return text, ...
+  end
+  local known = 0
+  for number in text:gmatch "%$(%d+)" do
+    known = math.max(known, tonumber(number))
+  end
+  return text, table.unpack({ ... }, 1, known)
+end
+
 function Session:try(name, ...)
-  return self.conn:query(text_of(name, self.release), ...)
+  return self.conn:query(said_by(self, name, ...))
 end
 
 function Session:ask(name, ...)
@@ -65,7 +79,7 @@ function Session:value(name, ...)
 end
 
 function Session:send(name, ...)
-  assert(self.conn:send(text_of(name, self.release), ...))
+  assert(self.conn:send(said_by(self, name, ...)))
 end
 
 function Session:result()
