@@ -21,7 +21,7 @@ Runs real workers against a real server, breaks things by chance, audits what be
   --defects         runs the seeded defects, in TAP: the auditor must find each
   --list-defects    their names
   --defect NAME     one of them
-  --rounds N        a defect must be found within so many runs [3]
+  --rounds N        a defect must be found within so many runs [6]
   --keep            keep the folder of the run with all logs
   --ledger FILE     one line of JSON a run [.jobq/chaos.jsonl]
 Exit status: 0 all is well, 1 violations, 2 usage.
@@ -100,7 +100,7 @@ end
 
 function M.parse(words)
   local options = {
-    mode = "chaos", workers = 3, ledger = ".jobq/chaos.jsonl", keep = "failed", rounds = 3,
+    mode = "chaos", workers = 3, ledger = ".jobq/chaos.jsonl", keep = "failed", rounds = 6,
   }
   while #words > 0 do
     take(options, words)
