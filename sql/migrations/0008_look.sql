@@ -137,6 +137,7 @@ comment on column jobq.worker_status.kinds is 'The kinds it runs.';
 comment on column jobq.worker_status.generation is 'Names the state of the handlers that it loaded.';
 comment on column jobq.worker_status.load_error is 'Why its handlers as they are now do not load; null: they do.';
 comment on column jobq.worker_status.loaded_at is 'When it last tried to load them.';
+comment on column jobq.worker_status.socket is 'Where jobq on its machine asks it, e.g. for stacks; null: nowhere.';
 comment on column jobq.worker_status.claimed is 'Jobs that it holds now, running or about to.';
 
 create view jobq.log as
