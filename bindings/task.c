@@ -176,7 +176,9 @@ static void resume(struct task *t, int nargs)
     vm->refused_at[0] = 0;
     t->resumed_us = now_us;
     atomic_store_explicit(&vm->pulse->line, 0, memory_order_relaxed);
-    trace_note_place(vm->pulse, t->co);
+    if (t->state == TASK_WAITING) {
+        trace_note_place(vm->pulse, t->co);
+    }
     enter(t);
     int status = lua_resume(t->co, vm->L, nargs, &nresults);
     leave(t);
