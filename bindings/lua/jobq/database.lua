@@ -1,6 +1,7 @@
 --- Statements on named databases: what jobq.sql, its transactions and jobq.enqueue have in common.
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
+local refusal = require "jobq.refusal"
 local settings = require "jobq.settings"
 
 local M = {}
@@ -9,9 +10,7 @@ local CONNECTIONS = 5 -- of an executor to a database, at most
 local WAIT_SECONDS = 30 -- for one of them
 local STALE = "cached plan must not change result type"
 
-function M.show(value)
-  return type(value) == "string" and ("'%s'"):format(value:gsub("%c", "?")) or "a " .. type(value)
-end
+M.show = refusal.show
 
 ---- databases ----
 

@@ -61,8 +61,6 @@ local function to_list(text, convert)
   return list
 end
 
-local NOT_TEXTS = CONVERSIONS
-
 local function as_it_is(text)
   return text
 end
@@ -88,8 +86,7 @@ end
 function M.value(setting, text)
   local spec = setting.spec
   if text ~= nil then
-    local value, problem = check(setting, convert(spec, text))
-    return value, problem
+    return check(setting, convert(spec, text))
   elseif spec.default == nil and not spec.is_optional then
     return nil, setting.name .. ": missing"
   end
@@ -121,8 +118,7 @@ end
 function M.secret_text(text)
   local path, variable = text:match("^file:(.+)$"), text:match("^env:(.+)$")
   if path then
-    local content, why = read_file(path)
-    return content, why
+    return read_file(path)
   elseif variable then
     local content = os.getenv(variable)
     return content, content == nil and ("variable %s is not set"):format(variable) or nil
@@ -140,7 +136,7 @@ end
 
 local function declare(source, name, given)
   local spec = fields.compile_field(("%s: %s"):format(source, name), given)
-  if spec.secret and (spec.is_list or NOT_TEXTS[spec.type]) then
+  if spec.secret and (spec.is_list or CONVERSIONS[spec.type]) then
     fail(source, "%s: a secret is a text, not '%s%s'", name, spec.type, spec.is_list and "[]" or "")
   end
   local setting = { name = name, spec = spec, source = source }

@@ -2,6 +2,7 @@
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
 local parse_bytes = require("jobq.options").parse_bytes
+local refusal = require "jobq.refusal"
 local settings = require "jobq.settings"
 local sorted_keys = require "jobq.sorted_keys"
 local strict = require "jobq.strict"
@@ -33,20 +34,10 @@ local OWN_HEADERS = {
   ["content-length"] = "body", ["transfer-encoding"] = "body", ["expect"] = "body",
 }
 
--- What the caller should have known raises; what may come from a job's arguments is answered with
--- nil, message, code. Both leave the functions below as an error: this is the second kind.
-local Refusal = {}
-
-local function refuse(code, text, ...)
-  error(setmetatable({ message = text:format(...), code = code }, Refusal), 0)
-end
+local refuse, show = refusal.refuse, refusal.show
 
 local function misuse(text, ...)
   error(text:format(...), 0)
-end
-
-local function show(value)
-  return type(value) == "string" and ("'%s'"):format(value:gsub("%c", "?")) or "a " .. type(value)
 end
 
 local function check_types(request)
@@ -324,7 +315,7 @@ end
 local function perform(request, level)
   local ok, exchange = pcall(compose, request)
   if not ok then
-    if getmetatable(exchange) == Refusal then
+    if refusal.is(exchange) then
       return nil, exchange.message, exchange.code
     end
     error(type(exchange) == "string" and "jobq.http: " .. exchange or exchange, level + 1)

@@ -192,8 +192,7 @@ local function value_of(setting)
   local name = setting.name
   local text = given_text(name)
   if text == nil or not setting.spec.secret and not is_own_secret(name) then
-    local value, problem = declarations.value(setting, text)
-    return value, problem
+    return declarations.value(setting, text)
   end
   local content, why = declarations.secret_text(text)
   if content == nil then
