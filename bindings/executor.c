@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -119,6 +120,14 @@ static void ignore(int signum)
     (void)signum;
 }
 
+/* It may have died before we asked to die with it: then its end of the channel is closed. */
+static bool supervisor_is_gone(void)
+{
+    struct pollfd fd = {.fd = EXECUTOR_CHANNEL_FD};
+
+    return poll(&fd, 1, 0) > 0 && (fd.revents & POLLHUP) != 0;
+}
+
 /*
  * Ctrl-C reaches all processes of a terminal; only the supervisor knows what it means. An empty
  * handler, unlike SIG_IGN, is not inherited by programs that handlers start.
@@ -128,8 +137,10 @@ static void prepare_process(void)
     struct sigaction nothing = {.sa_handler = ignore, .sa_flags = SA_RESTART};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (supervisor_is_gone()) {
+        _exit(EXIT_FAILURE);
+    }
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* what handlers print should not come at the end */
-    (void)signal(SIGPIPE, SIG_IGN);
     sigaction(SIGINT, &nothing, NULL);
     sigaction(SIGTERM, &nothing, NULL);
     sigaction(SIGHUP, &nothing, NULL);

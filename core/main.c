@@ -4,6 +4,7 @@
  *
  * The only file that sees both core and bindings: a supervisor never runs Lua.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,11 +44,12 @@ int main(int argc, char **argv)
     struct config config = {0};
     int status = 0;
 
-    if (argc == 2 && strcmp(argv[1], "--executor") == 0) {
-        return executor_main();
-    }
     if (argc > 1 && strcmp(argv[1], "--guard") == 0) {
         return guard_main(argc, argv);
+    }
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has left is an error of that write alone */
+    if (argc == 2 && strcmp(argv[1], "--executor") == 0) {
+        return executor_main();
     }
     if (config_load(&config, argc, argv, &status) == 0) {
         log_configure(config.log_level, config.log_format);

@@ -216,7 +216,6 @@ int engine_run(const struct config *config, const char *conninfo)
 {
     struct engine e = {.config = config, .exit_status = EXIT_FAILED};
 
-    (void)signal(SIGPIPE, SIG_IGN);
     srandom((unsigned)clock_now_us());
     uv_loop_init(&e.loop);
     open_parts(&e, conninfo);

@@ -1,6 +1,7 @@
 local uv = require "luv"
 local clock = require "support.clock"
 local engine = require "support.engine"
+local files = require "support.files"
 local pair = require "support.pair"
 
 local OK = "return { run = function() end }"
@@ -365,6 +366,27 @@ describe("jobq-run", function()
     assert.equal(0, (with(db, { "--check", engine.handlers({ ["ok.lua"] = OK }).path })))
     local status = with(db, { "--check", engine.handlers({ ["ok.lua"] = "return {" }).path })
     assert.equal(3, status)
+  end)
+
+  -- Its executor is told to leave and killed at once: it may be gone before the word is written.
+  it("outlives an executor that has left before it, with --check", function()
+    local SIGPIPE = 13
+    local handlers = engine.handlers { ["slow.lua"] = "while true do end" }
+    local p = engine.run { "--check", handlers.path }
+    local executor
+    engine.process.wait_until(function()
+      executor = p:children("%-%-executor")[1]
+      return executor
+    end, "an executor")
+    local status = assert(files.read(("/proc/%d/status"):format(p.pid)))
+    local ignored = tonumber(status:match "SigIgn:%s*(%x+)", 16)
+    p:kill()
+    assert.equal(1, ignored >> (SIGPIPE - 1) & 1)
+    -- It may be so new that it has not even asked to be told of the end of its parent.
+    engine.process.wait_until(function()
+      local now = files.read(("/proc/%d/status"):format(executor))
+      return not now or now:find "State:%s*Z"
+    end, "the end of the executor")
   end)
 
   it("has a page of help and a version, on stdout", function()
