@@ -129,7 +129,7 @@ function jobq.discard(why) end
 ---@param args? table
 ---@param options? jobq.EnqueueOptions
 ---@return integer? id
----@return string? message
+---@return string? message what happened, when there is an id: enqueued, or kept (unique_key)
 ---@return string? code
 function jobq.enqueue(kind, args, options) end
 

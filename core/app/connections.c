@@ -236,6 +236,7 @@ static void on_schema(void *arg, const struct db_reply *reply)
         heartbeat_beat(e->heartbeat);
         rescuer_up(e->rescuer);
         tender_up(e->tender);
+        advancer_poke(e->advancer);
     }
     free(least);
 }
@@ -278,6 +279,8 @@ static void on_notified(void *owner, const char *channel, const char *body)
 
     if (strcmp(channel, "jobq") == 0) {
         claimer_notified(e->claimer, body);
+    } else if (strcmp(body, "advance") == 0) {
+        advancer_poke(e->advancer);
     } else if (strncmp(body, "cancel ", 7) == 0 && text_integer(body + 7, 1, INT64_MAX, &id)) {
         dispatcher_cancel(e->dispatcher, id);
     } else if (strcmp(body, "reload") == 0 ||

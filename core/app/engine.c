@@ -285,6 +285,7 @@ static void open_parts(struct engine *e, const char *conninfo)
     heartbeat_set_events(e->heartbeat, &heartbeat_events, e);
     e->rescuer = rescuer_open(&e->loop, e->upkeep, c->dead_after_ms);
     e->tender = tender_open(&e->loop, e->upkeep);
+    e->advancer = advancer_open(&e->loop, e->upkeep);
     e->progress = progress_open(&e->loop, e->upkeep, c->concurrency);
     e->pool = pool_open(&e->loop, &pool, &executors_pool_events, e);
     if (c->watch) {
@@ -306,6 +307,7 @@ static void close_parts(struct engine *e)
     heartbeat_close(e->heartbeat);
     rescuer_close(e->rescuer);
     tender_close(e->tender);
+    advancer_close(e->advancer);
     progress_close(e->progress);
     ending_close(e);
     fencing_close(e);

@@ -17,6 +17,7 @@
 #include "core/job/job.h"
 #include "core/job/kind.h"
 #include "core/pool/pool.h"
+#include "core/upkeep/advancer.h"
 #include "core/upkeep/heartbeat.h"
 #include "core/upkeep/progress.h"
 #include "core/upkeep/registration.h"
@@ -45,6 +46,7 @@ struct engine {
     struct heartbeat *heartbeat;
     struct rescuer *rescuer;
     struct tender *tender;
+    struct advancer *advancer;
     struct progress *progress;
     struct pool *pool;
     struct watch *watch; /* NULL without --watch */

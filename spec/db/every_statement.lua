@@ -36,8 +36,8 @@ local function run_jobs(db, w, id)
   w:ask("sweep_progress", w.id)
   w:settle { { { seq = 1, slot = 1 }, "retry", error = "boom" } }
   w:ask("wake_lanes", w:lanes())
-  w:ask("enqueue", "b", "{}", nil, nil, nil, nil, nil, nil, nil, nil, nil)
-  w:ask("enqueue_many", "b", { "{}", "{}" }, nil, nil, nil, nil, nil, nil, nil, nil, nil)
+  w:ask("enqueue", "b", "{}", nil)
+  w:ask("enqueue_many", "b", { "{}", "{}" }, nil)
   local jobs = w:claim(3)
   w:ask("complete", w.id, jobs[1].seq, jobs[1].slot, 5, "{}")
   db:query("select jobq.cancel($1)", jobs[2].id)
@@ -55,6 +55,7 @@ end
 local function tend(w)
   w:ask("heartbeat", w.id, 1, 1, 0, 0, 1)
   w:ask("recover", 300000, {})
+  w:ask "advance"
   w:ask "worker_locks"
   w:ask("take_name", "spec")
   w:ask("drained", w.id)

@@ -293,6 +293,12 @@ function M.check_places(db)
   assert(#stray == 0, ("job %s is in several places"):format(stray[1] and stray[1].id))
   local empty = db:query "select seq from jobq.lease where n <= cardinality(done)"
   assert(#empty == 0, "a lease is still there though all its jobs are settled")
+  local half = db:query [[
+    select coalesce(r.id, p.job_id) as id
+    from (select id from jobq.ready where run_at = 'infinity') r
+    full join jobq.parked p on p.job_id = r.id
+    where r.id is null or p.job_id is null]]
+  assert(#half == 0, ("job %s is half parked"):format(half[1] and half[1].id))
 end
 
 --- The end of a spec: nothing is out of place, no connection is left.

@@ -37,6 +37,7 @@ comment on table jobq.queue is 'The names of queues, as numbers.';
 create table jobq.kind (
   id            int generated always as identity primary key,
   queue_id      int not null references jobq.queue,    -- where its jobs go unless enqueue says otherwise
+  lane_id       int,                                   -- the lane for that; null: look it up (route, sort_lanes)
   max_attempts  smallint constraint kind_max_attempts check (max_attempts between 1 and 1000),
   priority      smallint constraint kind_priority check (priority between 0 and 9),
   apart         boolean not null default false,        -- waits in a lane of its own, see jobq.lane
@@ -92,6 +93,20 @@ comment on table jobq.ready is 'The first of three places: jobs that wait, also 
 create unique index ready_id on jobq.ready (id);
 create index ready_order on jobq.ready (lane_id, priority, run_at, id);
 alter table jobq.ready alter args set statistics 0, alter meta set statistics 0;
+
+-- Jobs that wait for more than their time: a limit, an event, the end of another. Their row in ready has run_at
+-- 'infinity', so that no claim steps over them; when they were due, or will be, stands here. Whoever locks both rows
+-- locks this one first.
+create table jobq.parked (
+  job_id   bigint primary key,
+  due      timestamptz not null default now(),
+  since    timestamptz not null default now(),
+  priority smallint not null,
+  why      text not null,                              -- what for: a word that jobq.why_parked knows
+  key      text not null default ''                    -- for which of those
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+comment on table jobq.parked is 'Waiting jobs that no worker may claim yet, and what they wait for.';
+create index parked_order on jobq.parked (why, key, priority, due, job_id);
 
 -- Place 2: claimed ----------------------------------------------------------------------------------
 

@@ -12,13 +12,25 @@ language sql immutable as $$
 $$;
 comment on function jobq.shown is 'A value of a user as error messages quote it.';
 
+-- What may be said of a job beside its kind and arguments; null is the default. Each is a parameter of jobq.enqueue and
+-- jobq.enqueue_many, and a key of the options of jobq.enqueue_with. What is added comes last, here and there.
+create type jobq.job_options as (
+  queue        text,
+  priority     int,
+  run_at       timestamptz,
+  delay        interval,
+  max_attempts int,
+  timeout      interval,
+  unique_key   text,
+  unique_for   interval,
+  tags         text[]
+);
+comment on type jobq.job_options is 'What may be said of a job when it is enqueued.';
+
 -- Raises on the first option that cannot be; every message names the value and what was expected. It answers something
 -- so that callers can assign it: plpgsql evaluates that directly, and runs a statement for PERFORM. For the same reason
 -- the long expression has no subquery.
-create function jobq.check_options(
-  kind text, queue text, priority int, delay interval, run_at timestamptz, max_attempts int, timeout interval,
-  unique_key text, unique_for interval, tags text[]
-) returns boolean
+create function jobq.check_options(kind text, o jobq.job_options) returns boolean
 language plpgsql stable as $$
 declare
   wrong text;
@@ -27,31 +39,31 @@ begin
   wrong := case
     when kind is null or length(kind) not between 1 and 100 then
       format('kind %s has %s characters, expected 1 to 100', jobq.shown(kind), coalesce(length(kind), 0))
-    when length(queue) not between 1 and 100 then
-      format('queue %s has %s characters, expected 1 to 100', jobq.shown(queue), length(queue))
-    when priority not between 0 and 9 then
-      format('priority %s is out of range, expected 0 (soonest) to 9', priority)
-    when delay < '0' then
-      format('delay %s is negative', delay)
-    when not isfinite(run_at) then
-      format('run_at %s is not a point in time', run_at)
-    when max_attempts not between 1 and 1000 then
-      format('max_attempts %s is out of range, expected 1 to 1000', max_attempts)
-    when timeout <= '0' or timeout > '366 days' then
-      format('timeout %s is out of range, expected more than 0 and at most 366 days', timeout)
-    when length(unique_key) not between 1 and 500 then
-      format('unique_key %s has %s characters, expected 1 to 500', jobq.shown(unique_key), length(unique_key))
-    when unique_for <= '0' then
-      format('unique_for %s is out of range, expected more than 0', unique_for)
-    when unique_for is not null and unique_key is null then
-      format('unique_for %s has no unique_key to hold', unique_for)
-    when array_ndims(tags) > 1 then
-      format('tags has %s dimensions, expected a plain array', array_ndims(tags))
-    when cardinality(tags) > 50 then
-      format('tags has %s elements, expected at most 50', cardinality(tags))
+    when length(o.queue) not between 1 and 100 then
+      format('queue %s has %s characters, expected 1 to 100', jobq.shown(o.queue), length(o.queue))
+    when o.priority not between 0 and 9 then
+      format('priority %s is out of range, expected 0 (soonest) to 9', o.priority)
+    when o.delay < '0' then
+      format('delay %s is negative', o.delay)
+    when not isfinite(o.run_at) then
+      format('run_at %s is not a point in time', o.run_at)
+    when o.max_attempts not between 1 and 1000 then
+      format('max_attempts %s is out of range, expected 1 to 1000', o.max_attempts)
+    when o.timeout <= '0' or o.timeout > '366 days' then
+      format('timeout %s is out of range, expected more than 0 and at most 366 days', o.timeout)
+    when length(o.unique_key) not between 1 and 500 then
+      format('unique_key %s has %s characters, expected 1 to 500', jobq.shown(o.unique_key), length(o.unique_key))
+    when o.unique_for <= '0' then
+      format('unique_for %s is out of range, expected more than 0', o.unique_for)
+    when o.unique_for is not null and o.unique_key is null then
+      format('unique_for %s has no unique_key to hold', o.unique_for)
+    when array_ndims(o.tags) > 1 then
+      format('tags has %s dimensions, expected a plain array', array_ndims(o.tags))
+    when cardinality(o.tags) > 50 then
+      format('tags has %s elements, expected at most 50', cardinality(o.tags))
   end;
-  if wrong is null and tags is not null then
-    foreach tag in array tags loop
+  if wrong is null and o.tags is not null then
+    foreach tag in array o.tags loop
       if tag is null or length(tag) not between 1 and 100 then
         wrong := format('tag %s has %s characters, expected 1 to 100', jobq.shown(tag), coalesce(length(tag), 0));
       end if;
@@ -98,13 +110,14 @@ declare
   follower boolean;
 begin
   loop
-    select k.id, k.queue_id, k.queue_id, k.apart, k.priority, k.max_attempts, k.declared_at is null
-      into kind_id, home, target, alone, priority, max_attempts, follower
+    select k.id, k.lane_id, k.queue_id, k.queue_id, k.apart, k.priority, k.max_attempts, k.declared_at is null
+      into kind_id, lane_id, home, target, alone, priority, max_attempts, follower
       from jobq.kind k where k.name = route.kind;
     if not found then
       perform jobq.make_route(route.kind, route.queue);
       continue;
     end if;
+    exit when route.queue is null and lane_id is not null;
     if route.queue is not null then
       select q.id into target from jobq.queue q where q.name = route.queue;
       -- Elsewhere than at home its neighbours' workers may not know it: never in a shared lane there.
@@ -127,11 +140,14 @@ comment on function jobq.route is 'Where a job of that kind and queue waits, and
 create function jobq.make_route(kind text, queue text) returns void
 language plpgsql as $$
 #variable_conflict use_column
+declare
+  created boolean;
 begin
   insert into jobq.queue (name) values (coalesce(make_route.queue, 'default')) on conflict do nothing;
   insert into jobq.kind (name, queue_id, apart)
     select make_route.kind, q.id, true from jobq.queue q where q.name = coalesce(make_route.queue, 'default')
     on conflict do nothing;
+  created := found;
   insert into jobq.lane (queue_id, kind_id, follows_kind)
     select q.id, case when k.apart or q.id <> k.queue_id then k.id else 0 end,
       k.declared_at is null and make_route.queue is null
@@ -141,6 +157,10 @@ begin
     on conflict do nothing;
   if found then
     perform pg_notify('jobq', 'lanes');
+  end if;
+  if created and make_route.queue is null then         -- nobody else sees that row yet, so nobody waits for it
+    update jobq.kind k set lane_id = l.id from jobq.lane l
+      where k.name = make_route.kind and l.kind_id = k.id and l.follows_kind;
   end if;
 end $$;
 comment on function jobq.make_route is 'Makes the queue, kind and lane that a job needs, and tells workers of a new lane.';
@@ -169,6 +189,40 @@ begin
 end $$;
 comment on function jobq.wake_lanes is 'Wakes the sleepers of several lanes; a statement of its own after the jobs were put there.';
 
+-- Takes a waiting job out of the line. False if it does not wait there, or is parked already.
+create function jobq.park(id bigint, why text, key text) returns boolean
+language plpgsql as $$
+begin
+  with waiting as (
+    select r.id, r.run_at, r.priority from jobq.ready r where r.id = park.id and r.run_at < 'infinity' for update
+  )
+  insert into jobq.parked (job_id, due, priority, why, key)
+    select w.id, w.run_at, w.priority, park.why, park.key from waiting w;
+  update jobq.ready r set run_at = 'infinity' where found and r.id = park.id;
+  return found;
+end $$;
+comment on function jobq.park is 'Parks a waiting job: no worker claims it until jobq.unpark.';
+
+-- Puts parked jobs in line where they were due. Those that are gone, or that somebody else unparks, are passed over.
+create function jobq.unpark(ids bigint[]) returns bigint
+language plpgsql as $$
+declare
+  lanes int[];
+begin
+  with parked as (
+    delete from jobq.parked p
+    where p.job_id in (select q.job_id from jobq.parked q where q.job_id = any (ids) for update skip locked)
+    returning p.job_id, p.due
+  ),
+  waiting as (
+    update jobq.ready r set run_at = p.due from parked p where r.id = p.job_id returning r.lane_id
+  )
+  select array_agg(w.lane_id) into lanes from waiting w;
+  perform jobq.wake_lanes(lanes);
+  return coalesce(cardinality(lanes), 0);
+end $$;
+comment on function jobq.unpark is 'Puts parked jobs in line; how many.';
+
 -- Takes the key for new_id, or returns the id of the job that holds it.
 create function jobq.take_key(kind_id int, key text, hold interval, new_id bigint) returns bigint
 language plpgsql as $$
@@ -193,14 +247,74 @@ begin
 end $$;
 comment on function jobq.take_key is 'Takes a unique key for a job; returns the job that holds it, which may be another.';
 
--- What a job carries beside its arguments; null for a plain job. STABLE like what it calls: declared IMMUTABLE it could
--- not be inlined and would be planned at every call.
-create function jobq.make_meta(unique_key text, tags text[], timeout interval) returns jsonb
-language sql stable as $$
-  select case when $1 is null and $2 is null and $3 is null then null
-    else jsonb_strip_nulls(jsonb_build_object('unique', $1, 'tags', to_jsonb($2), 'timeout', extract(epoch from $3))) end
-$$;
+create function jobq.read_options(options jsonb) returns jobq.job_options
+language plpgsql stable as $$
+declare
+  o jobq.job_options;
+  unknown text;
+begin
+  if jsonb_typeof(options) <> 'object' then
+    raise 'options are %, expected a JSON object', left(options::text, 60) using errcode = 'invalid_parameter_value';
+  end if;
+  select k into unknown from jsonb_object_keys(options) k where not to_jsonb(o) ? k limit 1;
+  if found then
+    raise 'unknown option %', jobq.shown(unknown) using errcode = 'invalid_parameter_value',
+      hint = 'known are ' || (select string_agg(k, ', ' order by k) from jsonb_object_keys(to_jsonb(o)) k);
+  end if;
+  if jsonb_typeof(options -> 'run_at') = 'number' then
+    options := options || jsonb_build_object('run_at', to_timestamp((options ->> 'run_at')::float8));
+  end if;
+  return jsonb_populate_record(o, options);
+exception
+  when invalid_text_representation or invalid_datetime_format or datetime_field_overflow or numeric_value_out_of_range
+      or interval_field_overflow then
+    raise 'options %: %', left(options::text, 200), sqlerrm using errcode = 'invalid_parameter_value';
+end $$;
+comment on function jobq.read_options is 'Options given as a JSON object; raises an error that names what is not one.';
+
+-- What a job carries beside its arguments; null for a plain job.
+create function jobq.make_meta(o jobq.job_options) returns jsonb
+language plpgsql stable as $$
+begin
+  return nullif(jsonb_strip_nulls(jsonb_build_object('unique', o.unique_key, 'tags', to_jsonb(o.tags),
+    'timeout', extract(epoch from o.timeout))), '{}');
+end $$;
 comment on function jobq.make_meta is 'What a job carries beside its arguments; null for a plain job.';
+
+-- One job, the long way. happened: enqueued; kept, when the unique key is held by the job whose id is answered.
+create function jobq.put(kind text, args jsonb, o jobq.job_options, out id bigint, out happened text)
+language plpgsql as $$
+#variable_conflict use_variable
+declare
+  r record;
+  new_id bigint;
+  body text;
+  due timestamptz;
+  checked boolean;
+begin
+  checked := jobq.check_options(kind, o);
+  body := jobq.check_args(kind, args, ' ');
+  due := coalesce(o.run_at, now()) + coalesce(o.delay, '0');
+  r := jobq.route(kind, o.queue);
+  new_id := nextval('jobq.ready_id_seq');
+  if o.unique_key is not null then
+    id := jobq.take_key(r.kind_id, o.unique_key, o.unique_for, new_id);
+    if id <> new_id then
+      happened := 'kept';
+      return;
+    end if;
+  end if;
+  insert into jobq.ready (id, run_at, lane_id, kind_id, priority, max_attempts, args, meta)
+    overriding system value
+    values (new_id, due, r.lane_id, r.kind_id, coalesce(o.priority, r.priority, 5),
+            coalesce(o.max_attempts, r.max_attempts), body::json, jobq.make_meta(o));
+  if due <= now() + interval '1 hour' then             -- later ones are found by the poll, which is never longer
+    perform jobq.wake(r.lane_id);
+  end if;
+  id := new_id;
+  happened := 'enqueued';
+end $$;
+comment on function jobq.put is 'Adds a job with any options; its id, or that of the job that is there in its place, and what happened.';
 
 create function jobq.enqueue(
   kind text, args jsonb default '{}', queue text default null, priority int default null,
@@ -210,40 +324,93 @@ create function jobq.enqueue(
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  r record;
+  body text := args::text;
   new_id bigint;
-  holder bigint;
-  body text;
-  due timestamptz;
-  checked boolean;
+  lane int;
+  told record;
 begin
-  checked := jobq.check_options(kind, queue, priority, delay, run_at, max_attempts, timeout, unique_key, unique_for, tags);
-  body := jobq.check_args(kind, args, ' ');
-  due := coalesce(run_at, now()) + coalesce(delay, '0');
-  r := jobq.route(kind, queue);
-  new_id := nextval('jobq.ready_id_seq');
-  if unique_key is not null then
-    holder := jobq.take_key(r.kind_id, unique_key, unique_for, new_id);
-    if holder <> new_id then
-      raise notice 'job % already holds unique_key %', holder, jobq.shown(unique_key);
-      return holder;
+  -- The plain call, which is nearly every call, in one statement and a look for sleepers (docs/decisions/0029). What
+  -- is not as it expects takes the long way, which tells what is wrong.
+  if num_nonnulls(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags) = 0
+     and body like '{%' and octet_length(body) <= 1048576 then
+    insert into jobq.ready (lane_id, kind_id, priority, max_attempts, args)
+      select k.lane_id, k.id, coalesce(k.priority, 5), k.max_attempts, body::json
+      from jobq.kind k where k.name = enqueue.kind and k.lane_id is not null
+      returning ready.id, ready.lane_id into new_id, lane;
+    if found then
+      perform jobq.wake(lane);
+      return new_id;
     end if;
   end if;
-  insert into jobq.ready (id, run_at, lane_id, kind_id, priority, max_attempts, args, meta)
-    overriding system value
-    values (new_id, due, r.lane_id, r.kind_id, coalesce(priority, r.priority, 5), coalesce(max_attempts, r.max_attempts),
-            body::json, jobq.make_meta(unique_key, tags, timeout));
-  if due <= now() + interval '1 hour' then             -- later ones are found by the poll, which is never longer
-    perform jobq.wake(r.lane_id);
+  told := jobq.put(kind, args,
+    row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags)::jobq.job_options);
+  if told.happened = 'kept' then
+    raise notice 'job % already holds unique_key %', told.id, jobq.shown(unique_key);
   end if;
-  return new_id;
+  return told.id;
 end $$;
 comment on function jobq.enqueue is 'Adds a job and returns its id; with a unique_key held by a live job, returns that job''s id and says so in a notice.
 
 args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind and free when the job ends, or after unique_for. tags are for people, at most 50.';
 
+-- The same with the options as a JSON object, for those who have them as data. A number is seconds, or a Unix time.
+create function jobq.enqueue_with(
+  kind text, args jsonb default '{}', options jsonb default null, out id bigint, out happened text
+)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  told record;
+begin
+  if coalesce(options, '{}') = '{}' then
+    id := jobq.enqueue(kind, args);
+    happened := 'enqueued';
+    return;
+  end if;
+  told := jobq.put(kind, args, jobq.read_options(options));
+  id := told.id;
+  happened := told.happened;
+end $$;
+comment on function jobq.enqueue_with is 'Adds a job with the options of jobq.enqueue as a JSON object; its id and what happened: enqueued, or kept, when the unique_key is held by the job whose id that is.
+
+Durations are intervals as text or seconds, run_at is a time as text or Unix seconds.';
+
 -- One key cannot be held by many jobs, so unique_key is only for a call with one element; keys of their own for many
 -- jobs would have to be taken in order, or two callers deadlock.
+create function jobq.put_many(kind text, args jsonb[], o jobq.job_options) returns table (id bigint, happened text)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  r record;
+  due timestamptz;
+  m jsonb;
+  checked boolean;
+begin
+  if o.unique_key is not null and coalesce(cardinality(put_many.args), 0) <= 1 then
+    return query select p.id, p.happened from unnest(put_many.args) a, jobq.put(put_many.kind, a, o) p;
+    return;
+  elsif o.unique_key is not null then
+    raise 'unique_key % cannot be held by % jobs', jobq.shown(o.unique_key), cardinality(put_many.args)
+      using errcode = 'invalid_parameter_value', hint = 'enqueue each by itself, with a key of its own';
+  end if;
+  checked := jobq.check_options(put_many.kind, o);
+  due := coalesce(o.run_at, now()) + coalesce(o.delay, '0');
+  m := jobq.make_meta(o);
+  r := jobq.route(put_many.kind, o.queue);
+  return query
+    insert into jobq.ready (run_at, lane_id, kind_id, priority, max_attempts, args, meta)
+    select due, r.lane_id, r.kind_id, coalesce(o.priority, r.priority, 5), coalesce(o.max_attempts, r.max_attempts),
+      case when b.body like '{%' and octet_length(b.body) <= 1048576 then b.body   -- no call for what is right
+        else jobq.check_args(put_many.kind, a.args, format(' number %s ', a.number)) end::json, m
+    from unnest(put_many.args) with ordinality a (args, number)
+    cross join lateral (select coalesce(a.args, '{}')::text as body offset 0) b
+    order by a.number
+    returning ready.id, 'enqueued'::text;
+  if due <= now() + interval '1 hour' then
+    perform jobq.wake(r.lane_id);
+  end if;
+end $$;
+comment on function jobq.put_many is 'Adds jobs of one kind with any options; their ids in order, and what happened to each.';
+
 create function jobq.enqueue_many(
   kind text, args jsonb[], queue text default null, priority int default null,
   run_at timestamptz default null, delay interval default null, max_attempts int default null,
@@ -251,39 +418,16 @@ create function jobq.enqueue_many(
   tags text[] default null
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  r record;
-  due timestamptz;
-  m jsonb;
-  checked boolean;
 begin
-  if unique_key is not null and coalesce(cardinality(args), 0) <= 1 then
-    return query
-      select jobq.enqueue(enqueue_many.kind, a, enqueue_many.queue, enqueue_many.priority, enqueue_many.run_at,
-        enqueue_many.delay, enqueue_many.max_attempts, enqueue_many.timeout, enqueue_many.unique_key,
-        enqueue_many.unique_for, enqueue_many.tags)
-      from unnest(enqueue_many.args) a;
-    return;
-  elsif unique_key is not null then
-    raise 'unique_key % cannot be held by % jobs', jobq.shown(unique_key), cardinality(args)
-      using errcode = 'invalid_parameter_value', hint = 'call jobq.enqueue once for each, with a key of its own';
-  end if;
-  checked := jobq.check_options(kind, queue, priority, delay, run_at, max_attempts, timeout, null, unique_for, tags);
-  due := coalesce(run_at, now()) + coalesce(delay, '0');
-  m := jobq.make_meta(null, tags, timeout);
-  r := jobq.route(kind, queue);
-  return query
-    insert into jobq.ready (run_at, lane_id, kind_id, priority, max_attempts, args, meta)
-    select due, r.lane_id, r.kind_id, coalesce(enqueue_many.priority, r.priority, 5),
-      coalesce(enqueue_many.max_attempts, r.max_attempts),
-      case when b.body like '{%' and octet_length(b.body) <= 1048576 then b.body   -- no call for what is right
-        else jobq.check_args(enqueue_many.kind, a.args, format(' number %s ', a.number)) end::json, m
-    from unnest(enqueue_many.args) with ordinality a (args, number)
-    cross join lateral (select coalesce(a.args, '{}')::text as body offset 0) b
-    order by a.number
-    returning ready.id;
-  if due <= now() + interval '1 hour' then
-    perform jobq.wake(r.lane_id);
-  end if;
+  return query select p.id from jobq.put_many(kind, args,
+    row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags)::jobq.job_options) p;
 end $$;
 comment on function jobq.enqueue_many is 'Adds one job per element of args, all with the same options; returns their ids in order.';
+
+create function jobq.enqueue_many_with(kind text, args jsonb[], options jsonb default null)
+returns table (id bigint, happened text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return query select p.id, p.happened from jobq.put_many(kind, args, jobq.read_options(coalesce(options, '{}'))) p;
+end $$;
+comment on function jobq.enqueue_many_with is 'Adds one job per element of args, with options as jobq.enqueue_with takes them; their ids in order, and what happened to each.';

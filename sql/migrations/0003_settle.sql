@@ -20,7 +20,13 @@
 --
 -- What goes back to ready wakes nobody here: that is a later statement (wake_lanes), as for enqueue.
 --
+-- Jobs that belong to something larger (a unique key, a batch, a limit) are told to jobq.follow_up; for the others
+-- there is nothing to do.
+--
 -- plpgsql, because it keeps its plan; a function in language sql is planned again at every call before 18.
+create type jobq.move as (job jobq.ready, outcome text);
+comment on type jobq.move is 'A job as it left its place, and the outcome that moved it, in the words of jobq.settle.';
+
 create function jobq.settle(
   worker bigint, seq bigint[], slot smallint[], outcome text[], ran_us bigint[] default null, delay_ms bigint[] default null,
   error text[] default null, result json[] default null
@@ -30,8 +36,11 @@ language plpgsql as $$
 declare
   third constant int := 3;                             -- a job that took this many workers down is not tried again
   longest constant bigint := 315360000000;             -- ten years in ms: no delay overflows a timestamp
+  larger constant text[] := array['unique'];           -- what in meta makes a job one for follow_up
+  refused_seqs bigint[];
+  refused_slots smallint[];
+  moves jobq.move[];
 begin
-  return query
   with told as materialized (
     select *
     from unnest(seq, slot, outcome, ran_us, delay_ms, error, result)
@@ -113,22 +122,24 @@ begin
     from fresh f
     where f.outcome in ('retry', 'crash')
   ),
-  released as (
-    delete from jobq.unique_key u
-    using (
-      select (job).id, (job).kind_id, (job).meta ->> 'unique' as key
-      from fresh f
-      where f.outcome in ('completed', 'failed', 'cancelled') and (job).meta ? 'unique'
-    ) k
-    where u.kind_id = k.kind_id and u.key = k.key and u.job_id = k.id and u.until is null
-  ),
   answered as (
     delete from jobq.cancel_request c
     where c.job_id in (select (job).id from fresh f where f.asked)   -- asked jobs never go back to ready
+  ),
+  refused as materialized (
+    select t.seq, t.slot
+    from told t
+    where not exists (select from fresh f where f.seq = t.seq and f.slot = t.slot)
   )
-  select t.seq, t.slot
-  from told t
-  where not exists (select from fresh f where f.seq = t.seq and f.slot = t.slot);
+  select (select array_agg(r.seq) from refused r), (select array_agg(r.slot) from refused r),
+    (select array_agg(row(f.job, f.outcome)::jobq.move) from fresh f where (f.job).meta ?| larger)
+    into refused_seqs, refused_slots, moves;
+  if moves is not null then
+    perform jobq.follow_up(moves);
+  end if;
+  if refused_seqs is not null then
+    return query select * from unnest(refused_seqs, refused_slots);
+  end if;
 end $$;
 comment on function jobq.settle is 'Settles outcomes of a worker''s claimed jobs; returns those that were no longer its own.';
 

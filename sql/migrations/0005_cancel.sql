@@ -10,26 +10,22 @@ create function jobq.cancel(id bigint, reason text default null) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   answer text;
+  gone jobq.ready;
+  due timestamptz;                                     -- of a parked job
 begin
   for round in 1..2 loop
-    with gone as (
-      delete from jobq.ready r where r.id = cancel.id returning r.*
-    ),
-    released as (
-      delete from jobq.unique_key u using gone g
-      where u.kind_id = g.kind_id and u.key = g.meta ->> 'unique' and u.job_id = g.id and u.until is null
-    ),
-    answered as (
-      delete from jobq.cancel_request c using gone g where c.job_id = g.id
-    )
-    insert into jobq.finished (id, created_at, run_at, started_at, finished_at, lane_id, kind_id, status, priority,
-      attempt, max_attempts, args, meta, error)
-    select g.id, g.created_at, g.run_at, now(), now(), g.lane_id, g.kind_id, 'cancelled', g.priority, g.attempt,
-      g.max_attempts, g.args, g.meta, left(cancel.reason, 1000)
-    from gone g
-    returning status::text into answer;
+    delete from jobq.parked p where p.job_id = cancel.id returning p.due into due;   -- in this order: see the table
+    delete from jobq.ready r where r.id = cancel.id returning r.* into gone;
     if found then
-      return answer;
+      delete from jobq.cancel_request c where c.job_id = gone.id;
+      insert into jobq.finished (id, created_at, run_at, started_at, finished_at, lane_id, kind_id, status, priority,
+        attempt, max_attempts, args, meta, error)
+      values (gone.id, gone.created_at, least(gone.run_at, due), now(), now(), gone.lane_id, gone.kind_id, 'cancelled',
+        gone.priority, gone.attempt, gone.max_attempts, gone.args, gone.meta, left(cancel.reason, 1000));
+      if gone.meta is not null then
+        perform jobq.follow_up(array[row(gone, 'cancelled')::jobq.move]);
+      end if;
+      return 'cancelled';
     end if;
 
     select f.status::text into answer from jobq.finished f where f.id = cancel.id;

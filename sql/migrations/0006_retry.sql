@@ -106,10 +106,14 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   j record;
+  o jobq.job_options;
   checked boolean;
+  parked boolean;
   lane int;
 begin
-  checked := jobq.check_options('x', null, edit.priority, null, edit.run_at, null, null, null, null, null);
+  o.priority := edit.priority;
+  o.run_at := edit.run_at;
+  checked := jobq.check_options('x', o);
   select f.id, f.kind, f.status into j from jobq.find(edit.id) f;
   if j.id is null or j.status in ('processing', 'completed') then
     return j.status;
@@ -121,8 +125,11 @@ begin
     checked := jobq.check_args(j.kind, edit.args, ' ') is not null;
   end if;
   if j.status = 'pending' then
+    update jobq.parked p set priority = coalesce(edit.priority, p.priority), due = coalesce(edit.run_at, p.due)
+      where p.job_id = edit.id;
+    parked := found;
     update jobq.ready r set args = coalesce(edit.args::json, r.args), priority = coalesce(edit.priority, r.priority),
-        run_at = coalesce(edit.run_at, r.run_at)
+        run_at = case when parked then r.run_at else coalesce(edit.run_at, r.run_at) end
       where r.id = edit.id and (edit.was is null or r.args::text = edit.was::text)
       returning r.lane_id into lane;
   else

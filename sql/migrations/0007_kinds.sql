@@ -37,7 +37,8 @@ begin
         summary = k.summary, schema = k.schema, source = k.source, generation = declare_kinds.generation,
         declared_at = coalesce(x.declared_at, now()),
         unsorted = x.unsorted or x.queue_id <> home,   -- what waits in the old queue's shared lane has no home there
-        unsorted_mark = case when x.queue_id = home then x.unsorted_mark end
+        unsorted_mark = case when x.queue_id = home then x.unsorted_mark end,
+        lane_id = case when x.queue_id = home and x.declared_at is not null then x.lane_id end
       where x.name = k.name
         and (x.declared_at is null or (x.queue_id, x.max_attempts, x.priority, x.timeout_s, x.summary, x.schema::text,
             x.source, x.generation)
@@ -93,9 +94,14 @@ begin
   )
   update jobq.kind k
     set apart = not v.by_all,
+      lane_id = null,
       unsorted = k.unsorted or not v.by_all,
       unsorted_mark = case when v.by_all then k.unsorted_mark end
     from verdict v where v.id = k.id and k.apart = v.by_all;
+  update jobq.kind k set lane_id = l.id
+    from jobq.lane l
+    where k.lane_id is null and not l.follows_kind and l.queue_id = k.queue_id
+      and l.kind_id = case when k.apart then k.id else 0 end and k.declared_at is not null;
 
   if not exists (select from jobq.kind k where k.unsorted) then
     return 0;

@@ -12,7 +12,8 @@ select j.id, k.name as kind, q.name as queue, j.status, j.priority, j.attempt,
   array(select jsonb_array_elements_text(j.meta -> 'tags')) as tags, j.meta,
   j.progress, j.progress_message, j.progress_at
 from (
-  select r.id, r.lane_id, r.kind_id, 'pending'::text as status, r.priority, r.attempt, r.max_attempts, r.run_at,
+  select r.id, r.lane_id, r.kind_id, 'pending'::text as status, r.priority, r.attempt, r.max_attempts,
+    case when r.run_at < 'infinity' then r.run_at else (select p.due from jobq.parked p where p.job_id = r.id) end as run_at,
     r.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::bigint as worker_id, r.args,
     null::text as error, null::json as result, r.meta,
     null::float8 as progress, null::text as progress_message, null::timestamptz as progress_at
@@ -288,6 +289,20 @@ begin
 end $$;
 comment on function jobq.why_not_yet is 'Why a job is not due yet; no row if it is.';
 
+-- What a parked job waits for; no row if it is not parked. Whatever parks jobs has its words here.
+create function jobq.why_parked(job jobq.job) returns table (code text, words text, hint text)
+language plpgsql stable as $$
+#variable_conflict use_variable
+declare
+  p jobq.parked;
+begin
+  select q.* into p from jobq.parked q where q.job_id = job.id;
+  if found then
+    return query select p.why, format('it is parked: %s %s', p.why, p.key), null;
+  end if;
+end $$;
+comment on function jobq.why_parked is 'What a parked job waits for; no row if it is not parked.';
+
 -- Where a job that does not wait is.
 create function jobq.why_elsewhere(job jobq.job) returns table (code text, words text, hint text)
 language plpgsql stable as $$
@@ -334,8 +349,10 @@ begin
     return query select * from jobq.why_elsewhere(job);
     return;
   end if;
-  return query select * from jobq.why_nobody(job.kind, job.queue);
+  return query select * from jobq.why_parked(job);
   any_reason := found;
+  return query select * from jobq.why_nobody(job.kind, job.queue);
+  any_reason := any_reason or found;
   return query select y.code, y.words, null from jobq.why_not_yet(job) y;
   any_reason := any_reason or found;
   if not any_reason then

@@ -49,17 +49,28 @@ end
 
 --- The values of the statements, and how many.
 local function values_of(kind, args, o)
-  return {
-    kind, args, o.queue, o.priority, o.run_at, o.delay, o.max_attempts, o.timeout, o.unique_key,
-    o.unique_for, o.tags and core.json.array(o.tags),
-  }, 11
+  local options
+  if o and next(o) then
+    options = {}
+    for name, value in pairs(o) do
+      options[name] = type(value) == "table" and core.json.array(value) or value
+    end
+    options = core.json.encode(options)
+  end
+  return { kind, args, options }, 3
 end
 
---- `run` executes sql, values, count. Gives the id; or nil, message, code, detail, hint.
+--- `run` executes sql, values, count. Gives the id and what happened; or nil, message, code and what
+--- else the server said.
 function M.one_of(where, run, kind, args, options)
   local o = check(where, kind, options)
   local text = encode(where, args == nil and {} or args)
-  return database.value(run(core.sql.statement "enqueue", values_of(kind, text, o)))
+  local rows, message, code, detail, hint =
+    run(core.sql.statement "enqueue", values_of(kind, text, o))
+  if not rows then
+    return nil, message, code, detail, hint
+  end
+  return rows[1].id, rows[1].happened
 end
 
 --- The same for an array of arguments; gives the ids in order.

@@ -1,7 +1,8 @@
 -- drained: whether nothing that the worker could run is waiting or in any lease.
 --
 -- $1 worker
--- Jobs that their creator scheduled for later do not count: in the future, never tried, never snoozed.
+-- Jobs that their creator scheduled for later do not count: in the future, never tried, never snoozed. Parked ones that
+-- are due do.
 with mine as materialized (
   select w.kinds, array(
       select l.id from jobq.lane l join jobq.queue q on q.id = l.queue_id
@@ -14,7 +15,8 @@ select not exists (
     where exists (
       select from jobq.ready r
       where r.lane_id = lane and r.kind_id = any (mine.kinds)
-        and (r.run_at <= now() or r.attempt > 0 or r.meta ? 'snoozes'))
+        and (r.run_at <= now() or r.attempt > 0 or r.meta ? 'snoozes'
+          or r.run_at = 'infinity' and exists (select from jobq.parked p where p.job_id = r.id and p.due <= now())))
   )
   and not exists (
     select from mine, jobq.lease l,

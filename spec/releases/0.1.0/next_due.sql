@@ -9,6 +9,7 @@ from unnest($1::int[]) lane, generate_series(0, 9) level,
     select r.run_at
     from jobq.ready r
     where r.lane_id = lane and r.priority = level::smallint and r.run_at > now() - interval '2 seconds'
+      and r.run_at < 'infinity'                        -- parked
     order by r.run_at
     limit 1
   ) due

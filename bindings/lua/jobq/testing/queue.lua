@@ -3,12 +3,6 @@ local core = require "jobq.core"
 
 local M = {}
 
---- The parameters of the statements enqueue and enqueue_many, in order; see jobq.enqueue.
-local FIELDS = {
-  "kind", "args", "queue", "priority", "run_at", "delay", "max_attempts", "timeout", "unique_key",
-  "unique_for", "tags",
-}
-
 local NO_DATABASE = "jobq.sql: there is no database in this spec\nhint: t.database()"
 
 --- These change nothing that a spec without a database could see.
@@ -16,6 +10,7 @@ local function is_transaction(sql)
   return sql:find("^begin") or sql:find("^savepoint ") or sql:find("^release savepoint ")
 end
 
+--- Both statements have the same parameters: kind, args, options.
 local function read_jobs(sql, values)
   local many = sql == core.sql.statement "enqueue_many"
   if not many and sql ~= core.sql.statement "enqueue" then
@@ -23,11 +18,9 @@ local function read_jobs(sql, values)
   end
   local jobs = {}
   for i, text in ipairs(many and values[2] or { values[2] }) do
-    jobs[i] = {}
-    for at, name in ipairs(FIELDS) do
-      jobs[i][name] = values[at]
-    end
-    jobs[i].args = core.json.decode(text)
+    local job = values[3] and core.json.decode(values[3]) or {}
+    job.kind, job.args = values[1], core.json.decode(text)
+    jobs[i] = job
   end
   return jobs
 end
@@ -47,7 +40,7 @@ function Session:keep(jobs, list)
     expected.last_id = expected.last_id + 1
     job.id = expected.last_id
     table.insert(list, job)
-    self.answer[i] = { id = job.id }
+    self.answer[i] = { id = job.id, happened = "enqueued" }
   end
   return true
 end

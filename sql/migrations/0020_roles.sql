@@ -34,15 +34,19 @@ create function jobq.grant_roles() returns void
 language plpgsql as $$
 declare
   list constant text := $list$
-    jobq_producer: execute on function jobq.enqueue, jobq.enqueue_many
+    jobq_producer: execute on function jobq.enqueue, jobq.enqueue_many, jobq.enqueue_with, jobq.enqueue_many_with
+    jobq_worker:   execute on function jobq.enqueue_with, jobq.enqueue_many_with
     jobq_worker:   execute on function jobq.enqueue, jobq.enqueue_many, jobq.declare_kinds, jobq.sort_lanes, jobq.settle,
-                   jobq.complete, jobq.wake_lanes, jobq.wake, jobq.reconcile, jobq.recover, jobq.cleanup
+                   jobq.complete, jobq.wake_lanes, jobq.wake, jobq.reconcile, jobq.recover, jobq.cleanup,
+                   jobq.advance
     jobq_worker:   select, insert on jobq.queue
     jobq_worker:   select, insert, update on jobq.kind, jobq.lane, jobq.worker
     jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease, jobq.progress
     jobq_worker:   select, insert, delete on jobq.sleeper
+    jobq_worker:   select on jobq.parked
     jobq_worker:   select, delete on jobq.unique_key, jobq.cancel_request
     jobq_worker:   insert on jobq.finished, jobq.attempt, jobq.job_log
+    jobq_admin:    execute on function jobq.enqueue_with, jobq.enqueue_many_with
     jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.cancel_many, jobq.retry,
                    jobq.retry_many, jobq.cleanup, jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
                    jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why
@@ -57,7 +61,7 @@ declare
   name text;
 begin
   revoke all on all functions in schema jobq from public;
-  revoke all on type jobq.ending from public;
+  revoke all on type jobq.ending, jobq.job_options, jobq.move from public;
   for line in select regexp_matches(list, '(\w+):\s+([^:]*?)\s*(?=\n\s*\w+:|\n\s*$)', 'g') loop
     for name in
       select r.rolname from pg_roles r

@@ -1,0 +1,35 @@
+-- min_worker: 0.1.0
+-- follow_up, advance - where jobs that belong to something larger meet the rest.
+--
+-- What happens to such jobs is told to follow_up, inside the transaction that moves them. What has to happen by itself
+-- later (a time that comes, a slot that is free) is done by advance, which some worker calls. A feature adds a call to
+-- one or both; nothing here is paid by a job that belongs to nothing.
+
+-- Each job as it was when it left its place, with the outcome: completed, failed, cancelled (it ended); retry, snooze,
+-- return, suspect, crash (it waits again).
+create function jobq.follow_up(moves jobq.move[]) returns void
+language plpgsql as $$
+begin
+  delete from jobq.unique_key u
+  using (
+    select (m.job).id, (m.job).kind_id, (m.job).meta ->> 'unique' as key
+    from unnest(moves) m
+    where m.outcome in ('completed', 'failed', 'cancelled') and (m.job).meta ? 'unique'
+  ) k
+  where u.kind_id = k.kind_id and u.key = k.key and u.job_id = k.id and u.until is null;
+end $$;
+comment on function jobq.follow_up is 'Does what the moves of jobs mean for what they belong to; in the transaction that moved them.';
+
+-- A worker calls it when it starts, when the notification 'advance' comes, and again after as many seconds as it
+-- answers; null: not before it is notified. One at a time: who finds another at it looks again soon.
+create function jobq.advance() returns float8
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  soonest float8;
+begin
+  if not pg_try_advisory_xact_lock(1785687410, 2) then
+    return 0.2;
+  end if;
+  return soonest;
+end $$;
+comment on function jobq.advance is 'Does what has to happen by itself by now; seconds until it wants to be called again, null: when notified.';
