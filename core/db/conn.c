@@ -143,11 +143,14 @@ static int finish_sending(struct db_conn *c, int rc, db_done_fn done, void *arg)
     s->done = done;
     s->arg = arg;
     s->sent_us = clock_now_us();
-    if (PQstatus(c->pg) == CONNECTION_BAD) {
+    int unsent = PQflush(c->pg);
+    if (unsent < 0 || PQstatus(c->pg) == CONNECTION_BAD) {
         break_off(c);
-    } else {
-        watch(c, UV_READABLE | UV_WRITABLE);
+        return 0;
     }
+    /* A send that would have blocked reads what has come: that is no event of the socket any more. */
+    bool turn = unsent > 0 || !PQisBusy(c->pg);
+    watch(c, turn ? UV_READABLE | UV_WRITABLE : UV_READABLE);
     return 0;
 }
 
