@@ -34,8 +34,9 @@ local function report(context, rows)
       { "id", tostring(row.id) }, { "name", row.name }, { "load_error", row.load_error },
     }
     if not context.json then
+      local why = text.lines(row.load_error or "")
       context:print(("%s  %s"):format(text.clean(row.name), row.load_error
-        and "keeps its old handlers: " .. text.clean(row.load_error) or "reloaded"))
+        and "keeps its old handlers: " .. table.concat(why, "\n  ") or "reloaded"))
     end
   end
   if context.json then

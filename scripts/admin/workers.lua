@@ -16,6 +16,11 @@ local function megabytes(worker)
   return ("%d MB"):format((worker.rss_kb + 512) // 1024)
 end
 
+-- The hint below it is for reload --wait and --json.
+local function first_line(worker)
+  return worker.load_error and worker.load_error:match "^[^\n]*"
+end
+
 local COLUMNS = {
   { "worker", "name", flex = true },
   { "state", "state" },
@@ -27,7 +32,7 @@ local COLUMNS = {
   { "memory", megabytes, right = true },
   { "queues", "queue_list", flex = true, optional = true },
   { "version", "version" },
-  { "does not load", "load_error", flex = true, optional = true },
+  { "does not load", first_line, flex = true, optional = true },
 }
 
 local function to_items(rows)

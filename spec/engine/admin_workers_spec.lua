@@ -129,10 +129,12 @@ describe("jobq", function()
     it("of one leaves the others, and says with status 3 what does not load", function()
       local dir = engine.handlers { ["a.lua"] = "return { run = function() end }" }
       local one, two = worker(dir, "one"), worker(dir, "two")
-      dir:write("a.lua", "return {")
+      dir:write("a.lua", "return { timeot = 1, run = function() end }")
       local answer = jobq "reload --worker two --wait"
       assert.equal(3, answer.status)
-      assert.match("^two  keeps its old handlers: .*a%.lua:1", answer.out)
+      assert.match("^two  keeps its old handlers: .*a%.lua:1: [^\n]*'timeot'[^\n]*\n  hint: ",
+        answer.out)
+      assert.match("\ntwo [^\n]*'timeot'[^\n\\]*\n", jobq("workers").out)
       assert.match("^jobq: the handlers of 1 worker do not load\nhint: jobq check", answer.err)
       assert.same({ one = false, two = true }, {
         one = db:value "select load_error is not null from jobq.worker where name = 'one'",
