@@ -138,6 +138,9 @@ void claimer_set_lanes(struct claimer *c, const int32_t *lanes, size_t count)
     sleeper_set_worker(c->sleeper, c->worker_id);
     c->more = true;
     claimer_poke(c);
+    if (count == 0) {
+        c->events->resting(c->owner); /* all is paused: no claim will find that out */
+    }
 }
 
 void claimer_set_kinds(struct claimer *c, const struct kind_list *kinds)
@@ -255,7 +258,9 @@ static void send_claim(struct claimer *c, size_t room)
     levels_add_choice(&c->levels, c->choice, now_ms, p);
     db_array_begin(p, DB_INT4);
     for (size_t i = 0; i < c->kinds->count; i++) {
-        db_array_int4(p, c->kinds->items[i].id);
+        if (!c->kinds->items[i].paused) {
+            db_array_int4(p, c->kinds->items[i].id);
+        }
     }
     db_array_end(p);
     if (c->choice == LEVELS_ALL) {

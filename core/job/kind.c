@@ -52,6 +52,7 @@ void kind_list_copy(struct kind_list *list,
             .max_attempts = k->max_attempts,
             .priority = k->priority,
             .timeout_s = k->timeout_s,
+            .paused = old != NULL && old->paused,
         };
     }
 }

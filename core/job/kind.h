@@ -18,6 +18,7 @@ struct kind {
     uint32_t max_attempts;
     uint32_t priority;
     double timeout_s;
+    bool paused; /* by people: its jobs are not claimed */
 };
 
 /* All zero is valid and empty. Ordered by name. */

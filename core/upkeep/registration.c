@@ -321,6 +321,7 @@ static void on_declared(void *arg, const struct db_reply *reply)
         struct kind *k = kind_by_name(r->kinds, db_get_text(res, i, 0));
         if (k != NULL) {
             k->id = (int32_t)db_get_int(res, i, 1);
+            k->paused = db_get_bool(res, i, 2);
         }
     }
     db_params_clear(&r->params);

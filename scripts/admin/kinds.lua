@@ -2,13 +2,16 @@
 local json = require "_json"
 local jobs = require "_jobs"
 local print_table = require("_table").print
+local time = require "_time"
 
 local SQL = ([[
 select k.name, k.queue, k.summary, k.priority, k.max_attempts, k.timeout_s, k.schema::text,
-  k.source, k.workers, k.pending, %s as declared_at
+  k.source, k.workers, k.pending, %s as declared_at, %s as paused_at, p.author as paused_by,
+  p.reason as pause_reason, extract(epoch from now() - p.at)::float8 as paused_for
 from jobq.kind_status k
+left join jobq.pause_status p on p.kind = k.name
 where (not $1::boolean or k.workers = 0 and k.pending > 0) and ($2::text is null or k.name like $2)
-order by k.name]]):format(jobs.iso "k.declared_at")
+order by k.name]]):format(jobs.iso "k.declared_at", jobs.iso "p.at")
 
 local COLUMNS = {
   { "kind", "name", flex = true },
@@ -17,6 +20,13 @@ local COLUMNS = {
   {
     "workers", function(k) return k.workers > 0 and k.workers or "none" end, right = true,
     paint = function(k) return k.workers == 0 and "warn" end,
+  },
+  {
+    "paused",
+    function(k)
+      return k.paused_by and ("for %s by %s"):format(time.span(k.paused_for), k.paused_by)
+    end,
+    flex = true, optional = true, paint = function(k) return k.paused_by and "warn" end,
   },
   { "summary", "summary", flex = true, optional = true },
   { "source", "source", flex = true, optional = true },
@@ -28,7 +38,7 @@ local function to_items(rows)
     row.schema = json.raw(row.schema)
     items[i] = json.pick(row, {
       "name", "queue", "summary", "priority", "max_attempts", "timeout_s", "schema", "source",
-      "declared_at", "workers", "pending",
+      "declared_at", "workers", "pending", "paused_at", "paused_by", "pause_reason",
     })
   end
   return items

@@ -171,7 +171,9 @@ function Worker:declare(kinds)
     field(kinds, "priority", 5), field(kinds, "timeout", 60), field(kinds, "summary", ""),
     field(kinds, "schema", ""), field(kinds, "source", ""), "1")
   for _, row in ipairs(rows) do
-    table.insert(self.kinds, row.kind_id)
+    if not row.paused then
+      table.insert(self.kinds, row.kind_id)
+    end
     self.kinds[row.name] = row.kind_id
   end
   self:sort()

@@ -14,15 +14,19 @@ local CALLS = {
   reader = {
     jobs = { "jobs" }, job = { "job", "1" }, why = { "why", "1" }, stats = { "stats" },
     kinds = { "kinds" }, logs = { "logs", "1" }, workers = { "workers" }, doctor = { "doctor" },
-    health = { "health", "--ready" },
+    health = { "health", "--ready" }, queues = { "queues" },
   },
   admin = {
     cancel = { "cancel", "2" }, edit = { "edit", "2", "--priority", "3" }, retry = { "retry", "1" },
     cleanup = { "cleanup" }, reload = { "reload" }, workers_cleanup = { "workers", "cleanup" },
     workers_stop = { "workers", "stop", "--all" },
+    pause = { "pause", "default" }, resume = { "resume", "default" },
   },
 }
-local ORDER = { "edit", "cancel", "retry", "cleanup", "reload", "workers_cleanup", "workers_stop" }
+local ORDER = {
+  "pause", "resume", "edit", "cancel", "retry", "cleanup", "reload", "workers_cleanup",
+  "workers_stop",
+}
 
 describe("roles", function()
   local db, failed, waiting, w

@@ -6,7 +6,7 @@
 create function jobq.declare_kinds(
   worker bigint, names text[], queues text[], max_attempts int[], priorities int[], timeouts float8[], summaries text[],
   schemas text[], sources text[], generation text
-) returns table (name text, kind_id int)
+) returns table (name text, kind_id int, paused boolean)
 language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -55,6 +55,7 @@ begin
     lanes_changed := lanes_changed or found;
     name := k.name;
     kind_id := known;
+    paused := exists (select from jobq.pause p where p.kind_id = known);
     return next;
   end loop;
   update jobq.worker w set kinds = ids, generation = declare_kinds.generation
@@ -63,13 +64,14 @@ begin
     perform pg_notify('jobq', 'lanes');
   end if;
 end $$;
-comment on function jobq.declare_kinds is 'Stores the kinds that a worker runs as their handlers declare them; returns their numbers.';
+comment on function jobq.declare_kinds is 'Stores the kinds that a worker runs as their handlers declare them; returns their numbers, and which are paused.';
 
 -- Decides from the registry which kinds stand apart, and moves waiting jobs out of shared lanes where they do not
 -- belong, some at a time: call until it returns 0. At registration and with upkeep; nothing on the claim path pays.
 --
 -- A kind stands apart once a living worker of its queue cannot run it. It comes together with the others again when
--- somebody runs it and all living workers of the queue do; then only the flag changes, and its own lane drains.
+-- somebody runs it and all living workers of the queue do; then only the flag changes, and its own lane drains. A
+-- paused kind stands apart as well, whoever runs it.
 --
 -- There is no index by kind, so looking for jobs to move reads shared lanes; it is done for kinds that are `unsorted`.
 -- That ends when nothing was found and every transaction that may have enqueued by the old rule is over: the mark is a
@@ -85,12 +87,18 @@ begin
   with living as (
     select w.queues, w.kinds from jobq.worker w where w.state = 'running' and w.kinds <> '{}'
   ),
+  paused as (
+    select p.kind_id from jobq.pause p where p.kind_id is not null
+  ),
   verdict as (
     select k.id, bool_and(k.id = any (w.kinds)) as by_all
     from jobq.kind k
     join jobq.queue q on q.id = k.queue_id
     join living w on w.queues is null or q.name = any (w.queues)
+    where k.id not in (select p.kind_id from paused p)
     group by k.id
+    union all
+    select p.kind_id, false from paused p
   )
   update jobq.kind k
     set apart = not v.by_all,

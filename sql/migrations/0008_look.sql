@@ -349,8 +349,10 @@ begin
     return query select * from jobq.why_elsewhere(job);
     return;
   end if;
-  return query select * from jobq.why_parked(job);
+  return query select * from jobq.why_paused(job);
   any_reason := found;
+  return query select * from jobq.why_parked(job);
+  any_reason := any_reason or found;
   return query select * from jobq.why_nobody(job.kind, job.queue);
   any_reason := any_reason or found;
   return query select y.code, y.words, null from jobq.why_not_yet(job) y;

@@ -43,16 +43,18 @@ declare
     jobq_worker:   select, insert, update on jobq.kind, jobq.lane, jobq.worker
     jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease, jobq.progress
     jobq_worker:   select, insert, delete on jobq.sleeper
-    jobq_worker:   select on jobq.parked
+    jobq_worker:   select on jobq.parked, jobq.pause
     jobq_worker:   select, delete on jobq.unique_key, jobq.cancel_request
     jobq_worker:   insert on jobq.finished, jobq.attempt, jobq.job_log
     jobq_admin:    execute on function jobq.enqueue_with, jobq.enqueue_many_with
     jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.cancel_many, jobq.retry,
                    jobq.retry_many, jobq.cleanup, jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
-                   jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why
+                   jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why, jobq.pause, jobq.resume
     jobq_admin:    select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
+    jobq_admin:    select on jobq.queue_status, jobq.pause_status
     jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find, jobq.why
     jobq_reader:   select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
+    jobq_reader:   select on jobq.queue_status, jobq.pause_status
     all:           usage on schema jobq
     all:           execute on function jobq.schema_state, jobq.min_worker, jobq.schema_of
     all:           select on jobq.migration

@@ -2,21 +2,24 @@
 --
 -- $1 worker
 -- Jobs that their creator scheduled for later do not count: in the future, never tried, never snoozed. Parked ones that
--- are due do.
+-- are due do. What is paused does not.
 with mine as materialized (
   select w.kinds, array(
+      select k from unnest(w.kinds) k where not exists (select from jobq.pause p where p.kind_id = k)
+    ) as waiting_kinds, array(
       select l.id from jobq.lane l join jobq.queue q on q.id = l.queue_id
       where w.queues is null or q.name = any (w.queues)) as lanes
   from jobq.worker w
   where w.id = $1::bigint
 )
 select not exists (
-    select from mine, unnest(mine.lanes) lane
-    where exists (
-      select from jobq.ready r
-      where r.lane_id = lane and r.kind_id = any (mine.kinds)
-        and (r.run_at <= now() or r.attempt > 0 or r.meta ? 'snoozes'
-          or r.run_at = 'infinity' and exists (select from jobq.parked p where p.job_id = r.id and p.due <= now())))
+    select from mine, jobq.lane l
+    where l.id = any (mine.lanes) and not exists (select from jobq.pause p where p.queue_id = l.queue_id)
+      and exists (
+        select from jobq.ready r
+        where r.lane_id = l.id and r.kind_id = any (mine.waiting_kinds)
+          and (r.run_at <= now() or r.attempt > 0 or r.meta ? 'snoozes'
+            or r.run_at = 'infinity' and exists (select from jobq.parked p where p.job_id = r.id and p.due <= now())))
   )
   and not exists (
     select from mine, jobq.lease l,

@@ -1,4 +1,5 @@
--- lanes: where the worker may claim from: shared lanes of its queues, and the own lanes of its kinds there.
+-- lanes: where the worker may claim from: shared lanes of its queues, and the own lanes of its kinds there; what is
+-- paused is left out.
 --
 -- $1 worker
 -- Answers (lane_id, queue). To be asked again after the notification 'lanes'.
@@ -7,4 +8,5 @@ from jobq.worker w
 join jobq.queue q on w.queues is null or q.name = any (w.queues)
 join jobq.lane l on l.queue_id = q.id and (l.kind_id = 0 or l.kind_id = any (w.kinds))
 where w.id = $1::bigint
+  and not exists (select from jobq.pause p where p.queue_id = l.queue_id or p.kind_id = l.kind_id)
 order by l.id
