@@ -19,10 +19,15 @@ local EXECUTE = {
   declare_kinds = "worker", sort_lanes = "worker", settle = "worker", complete = "worker",
   wake_lanes = "worker", wake = "worker", reconcile = "worker",
   advance = "worker",
+  open_batch = "admin producer worker", close_batch = "admin producer worker",
+  cancel_batch = "admin",
   -- Called by the ones above, with the rights of the owner; or by the owner.
   shown = "", check_options = "", check_args = "", route = "", make_route = "", take_key = "",
   read_options = "", put = "", put_many = "", park = "", unpark = "", why_parked = "",
   follow_up = "", find_target = "", why_paused = "",
+  batch_ended = "", read_callback = "", runs_in_batch = "", join_batch = "", tell_batches = "",
+  return_to_batch = "", call_back = "", tell_parent = "", fold_batch = "", advance_batches = "",
+  count_deleted_members = "", forget_batches = "",
   make_meta = "", requeue = "", check_retry = "", span = "", why_nobody = "", why_waiting = "",
   why_not_yet = "", why_elsewhere = "", make_days = "", drop_days = "", make_roles = "",
   grant_roles = "",
@@ -35,6 +40,9 @@ local RELATIONS = {
   log = { admin = "SELECT", reader = "SELECT" },
   kind_status = { admin = "SELECT", reader = "SELECT" },
   worker_status = { admin = "SELECT", reader = "SELECT" },
+  batch_status = { admin = "SELECT", reader = "SELECT" },
+  batch = {},
+  batch_delta = { worker = "SELECT" },
   queue = { worker = "INSERT SELECT" },
   kind = { worker = "INSERT SELECT UPDATE" },
   lane = { worker = "INSERT SELECT UPDATE" },
@@ -58,7 +66,7 @@ local RELATIONS = {
 }
 
 -- Identity columns draw from theirs without a right to it.
-local SEQUENCES = { "kind_id_seq", "lane_id_seq", "queue_id_seq", "ready_id_seq" }
+local SEQUENCES = { "batch_id_seq", "kind_id_seq", "lane_id_seq", "queue_id_seq", "ready_id_seq" }
 
 local GRANTS = [[
   select o.kind, regexp_replace(o.name, '_\d{8}$', '_DAY') as name,

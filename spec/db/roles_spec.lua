@@ -33,6 +33,7 @@ describe("roles", function()
     "select * from jobq.job", "select * from jobq.worker_status", "select * from jobq.log",
     "select * from jobq.stats()", "select * from jobq.attempts(1)", "select * from jobq.find(1)",
     "select * from jobq.kind_status", "select * from jobq.why(1)",
+    "select * from jobq.batch_status",
   }
   local CHANGE = {
     "select jobq.edit(1, priority => 3)", "select jobq.cancel(1)", "select jobq.retry(1)",
@@ -43,6 +44,7 @@ describe("roles", function()
   local ENQUEUE = {
     "select jobq.enqueue('b', unique_key => 'k', tags => array['t'])",
     "select jobq.enqueue_many('new', array['{}']::jsonb[], queue => 'new')",
+    "select jobq.close_batch(jobq.open_batch('n', on_complete => '\"a\"'))",
   }
   local STATE = { "select * from jobq.schema_state()", "select max(number) from jobq.migration",
     "select jobq.schema_of('a')" }

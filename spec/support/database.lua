@@ -91,7 +91,7 @@ end
 
 local OPTIONS = {
   args = "jsonb", queue = "text", priority = "int", run_at = "timestamptz", delay = "interval",
-  max_attempts = "int", timeout = "interval", unique_key = "text", tags = "text[]",
+  max_attempts = "int", timeout = "interval", unique_key = "text", tags = "text[]", batch = "bigint",
 }
 
 function Database:enqueue(job)

@@ -23,7 +23,9 @@ create type jobq.job_options as (
   timeout      interval,
   unique_key   text,
   unique_for   interval,
-  tags         text[]
+  tags         text[],
+  batch        bigint,                                 -- makes it a member of that batch
+  batch_member bigint                                  -- the running member that adds it, if the batch is closed
 );
 comment on type jobq.job_options is 'What may be said of a job when it is enqueued.';
 
@@ -61,6 +63,8 @@ begin
       format('tags has %s dimensions, expected a plain array', array_ndims(o.tags))
     when cardinality(o.tags) > 50 then
       format('tags has %s elements, expected at most 50', cardinality(o.tags))
+    when o.batch_member is not null and o.batch is null then
+      format('batch_member %s has no batch to add to', o.batch_member)
   end;
   if wrong is null and o.tags is not null then
     foreach tag in array o.tags loop
@@ -277,7 +281,7 @@ create function jobq.make_meta(o jobq.job_options) returns jsonb
 language plpgsql stable as $$
 begin
   return nullif(jsonb_strip_nulls(jsonb_build_object('unique', o.unique_key, 'tags', to_jsonb(o.tags),
-    'timeout', extract(epoch from o.timeout))), '{}');
+    'timeout', extract(epoch from o.timeout), 'batch', o.batch)), '{}');
 end $$;
 comment on function jobq.make_meta is 'What a job carries beside its arguments; null for a plain job.';
 
@@ -304,6 +308,9 @@ begin
       return;
     end if;
   end if;
+  if o.batch is not null then
+    checked := jobq.join_batch(o.batch, 1, o.batch_member);
+  end if;
   insert into jobq.ready (id, run_at, lane_id, kind_id, priority, max_attempts, args, meta)
     overriding system value
     values (new_id, due, r.lane_id, r.kind_id, coalesce(o.priority, r.priority, 5),
@@ -320,7 +327,7 @@ create function jobq.enqueue(
   kind text, args jsonb default '{}', queue text default null, priority int default null,
   run_at timestamptz default null, delay interval default null, max_attempts int default null,
   timeout interval default null, unique_key text default null, unique_for interval default null,
-  tags text[] default null
+  tags text[] default null, batch bigint default null, batch_member bigint default null
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -331,7 +338,8 @@ declare
 begin
   -- The plain call, which is nearly every call, in one statement and a look for sleepers (docs/decisions/0029). What
   -- is not as it expects takes the long way, which tells what is wrong.
-  if num_nonnulls(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags) = 0
+  if num_nonnulls(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags,
+       batch, batch_member) = 0
      and body like '{%' and octet_length(body) <= 1048576 then
     insert into jobq.ready (lane_id, kind_id, priority, max_attempts, args)
       select k.lane_id, k.id, coalesce(k.priority, 5), k.max_attempts, body::json
@@ -343,7 +351,8 @@ begin
     end if;
   end if;
   told := jobq.put(kind, args,
-    row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags)::jobq.job_options);
+    row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
+      batch_member)::jobq.job_options);
   if told.happened = 'kept' then
     raise notice 'job % already holds unique_key %', told.id, jobq.shown(unique_key);
   end if;
@@ -351,7 +360,7 @@ begin
 end $$;
 comment on function jobq.enqueue is 'Adds a job and returns its id; with a unique_key held by a live job, returns that job''s id and says so in a notice.
 
-args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind and free when the job ends, or after unique_for. tags are for people, at most 50.';
+args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind and free when the job ends, or after unique_for. tags are for people, at most 50. batch makes it a member of that batch (jobq.open_batch), unless a unique_key keeps it from being added.';
 
 -- The same with the options as a JSON object, for those who have them as data. A number is seconds, or a Unix time.
 create function jobq.enqueue_with(
@@ -396,6 +405,9 @@ begin
   due := coalesce(o.run_at, now()) + coalesce(o.delay, '0');
   m := jobq.make_meta(o);
   r := jobq.route(put_many.kind, o.queue);
+  if o.batch is not null then
+    checked := jobq.join_batch(o.batch, coalesce(cardinality(put_many.args), 0), o.batch_member);
+  end if;
   return query
     insert into jobq.ready (run_at, lane_id, kind_id, priority, max_attempts, args, meta)
     select due, r.lane_id, r.kind_id, coalesce(o.priority, r.priority, 5), coalesce(o.max_attempts, r.max_attempts),
@@ -415,12 +427,13 @@ create function jobq.enqueue_many(
   kind text, args jsonb[], queue text default null, priority int default null,
   run_at timestamptz default null, delay interval default null, max_attempts int default null,
   timeout interval default null, unique_key text default null, unique_for interval default null,
-  tags text[] default null
+  tags text[] default null, batch bigint default null, batch_member bigint default null
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return query select p.id from jobq.put_many(kind, args,
-    row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags)::jobq.job_options) p;
+    row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
+      batch_member)::jobq.job_options) p;
 end $$;
 comment on function jobq.enqueue_many is 'Adds one job per element of args, all with the same options; returns their ids in order.';
 

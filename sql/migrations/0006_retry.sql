@@ -37,6 +37,9 @@ begin
             case when attempts is not null then least(f.attempt + attempts, 32767)
               when f.attempt < allowed then f.max_attempts else f.attempt + 1 end, f.args, f.meta);
   delete from jobq.cancel_request c where c.job_id = f.id;
+  if f.meta ? 'batch' then
+    perform jobq.return_to_batch((f.meta ->> 'batch')::bigint, f.status);
+  end if;
   done := true;
   lane_id := f.lane_id;
 end $$;

@@ -152,6 +152,8 @@ begin
     and exists (select from jobq.finished f where f.id = c.job_id);
   delete from jobq.worker w where w.state <> 'running' and w.seen_at < now() - greatest(keep, keep_failed)
     and not exists (select from jobq.lease l where l.worker_id = w.id);
+  perform jobq.forget_batches(keep, keep_failed);
+  perform jobq.count_deleted_members();
   perform jobq.make_days();
   dropped := jobq.drop_days('jobq.job_log', now() - keep_logs);
   dropped := dropped + jobq.drop_days('jobq.attempt', now() - keep_failed);

@@ -17,6 +17,7 @@ begin
     where m.outcome in ('completed', 'failed', 'cancelled') and (m.job).meta ? 'unique'
   ) k
   where u.kind_id = k.kind_id and u.key = k.key and u.job_id = k.id and u.until is null;
+  perform jobq.tell_batches(moves);
 end $$;
 comment on function jobq.follow_up is 'Does what the moves of jobs mean for what they belong to; in the transaction that moved them.';
 
@@ -30,6 +31,7 @@ begin
   if not pg_try_advisory_xact_lock(1785687410, 2) then
     return 0.2;
   end if;
+  soonest := least(soonest, jobq.advance_batches());
   return soonest;
 end $$;
 comment on function jobq.advance is 'Does what has to happen by itself by now; seconds until it wants to be called again, null: when notified.';

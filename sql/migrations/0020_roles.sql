@@ -35,7 +35,13 @@ language plpgsql as $$
 declare
   list constant text := $list$
     jobq_producer: execute on function jobq.enqueue, jobq.enqueue_many, jobq.enqueue_with, jobq.enqueue_many_with
+    jobq_producer: execute on function jobq.open_batch, jobq.close_batch
     jobq_worker:   execute on function jobq.enqueue_with, jobq.enqueue_many_with
+    jobq_worker:   execute on function jobq.open_batch, jobq.close_batch
+    jobq_worker:   select on jobq.batch_delta
+    jobq_admin:    execute on function jobq.open_batch, jobq.close_batch, jobq.cancel_batch
+    jobq_admin:    select on jobq.batch_status
+    jobq_reader:   select on jobq.batch_status
     jobq_worker:   execute on function jobq.enqueue, jobq.enqueue_many, jobq.declare_kinds, jobq.sort_lanes, jobq.settle,
                    jobq.complete, jobq.wake_lanes, jobq.wake, jobq.reconcile, jobq.recover, jobq.cleanup,
                    jobq.advance

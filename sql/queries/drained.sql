@@ -2,7 +2,7 @@
 --
 -- $1 worker
 -- Jobs that their creator scheduled for later do not count: in the future, never tried, never snoozed. Parked ones that
--- are due do. What is paused does not.
+-- are due do. What is paused does not. What ends a batch may add a job.
 with mine as materialized (
   select w.kinds, array(
       select k from unnest(w.kinds) k where not exists (select from jobq.pause p where p.kind_id = k)
@@ -26,4 +26,5 @@ select not exists (
       unnest(l.jobs) with ordinality
         as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
     where j.slot <> all (l.done) and j.kind_id = any (mine.kinds) and j.lane_id = any (mine.lanes)
-  ) as drained
+  )
+  and not exists (select from jobq.batch_delta) as drained
