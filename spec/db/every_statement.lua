@@ -26,6 +26,16 @@ function M.database_as(db, seen)
   }
 end
 
+-- What a handler has done and waits for.
+local function do_steps(w, job)
+  w:ask("keep_step", w.id, job.seq, job.slot, "a", "", "1", 5)
+  w:ask("keep_checkpoint", w.id, job.seq, job.slot, "2")
+  w:ask("keep_sleep", w.id, job.seq, job.slot, "b", 5)
+  w:ask("emit_event", "c", "{}", nil)
+  w:ask("wait_event", w.id, job.seq, job.slot, "c", "", nil)
+  w:ask("steps", job.id)
+end
+
 local function run_jobs(db, w, id)
   assert(w:claim_one().id == id)
   assert(#w:ask("claimed", w.id, 1) == 1)
@@ -41,6 +51,7 @@ local function run_jobs(db, w, id)
   local batch = w:value("open_batch", "n", nil, nil, nil, nil, nil, nil)
   w:ask("close_batch", batch)
   local jobs = w:claim(3)
+  do_steps(w, jobs[1])
   w:ask("complete", w.id, jobs[1].seq, jobs[1].slot, 5, "{}")
   db:query("select jobq.cancel($1)", jobs[2].id)
   w:finish(jobs[2], "retry", { error = "boom" })

@@ -28,6 +28,10 @@ local EXECUTE = {
   batch_ended = "", read_callback = "", runs_in_batch = "", join_batch = "", tell_batches = "",
   return_to_batch = "", call_back = "", tell_parent = "", fold_batch = "", advance_batches = "",
   count_deleted_members = "", forget_batches = "",
+  emit_event = "admin producer worker", steps = "admin reader worker",
+  keep_step = "worker", keep_checkpoint = "worker", keep_sleep = "worker", wait_event = "worker",
+  own_job = "", check_step = "", park_waits = "", end_waits = "", hand_events = "",
+  end_late_waits = "", advance_events = "", rewind_steps = "", forget_steps = "",
   make_meta = "", requeue = "", check_retry = "", span = "", why_nobody = "", why_waiting = "",
   why_not_yet = "", why_elsewhere = "", make_days = "", drop_days = "", make_roles = "",
   grant_roles = "",
@@ -62,11 +66,14 @@ local RELATIONS = {
   cancel_request = { worker = "DELETE SELECT" },
   finished_completed = {}, finished_completed_default = {}, finished_completed_DAY = {},
   finished_failed = {}, finished_cancelled = {},
+  step = {}, event = {}, event_look = {},
   attempt_default = {}, attempt_DAY = {}, job_log_default = {}, job_log_DAY = {},
 }
 
 -- Identity columns draw from theirs without a right to it.
-local SEQUENCES = { "batch_id_seq", "kind_id_seq", "lane_id_seq", "queue_id_seq", "ready_id_seq" }
+local SEQUENCES = {
+  "batch_id_seq", "event_id_seq", "kind_id_seq", "lane_id_seq", "queue_id_seq", "ready_id_seq",
+}
 
 local GRANTS = [[
   select o.kind, regexp_replace(o.name, '_\d{8}$', '_DAY') as name,

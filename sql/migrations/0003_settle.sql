@@ -7,6 +7,7 @@
 --   retry                             to ready after delay, the attempt counts, error goes to the trail
 --   snooze                            to ready after delay, the attempt does not count, the snooze does
 --   return                            to ready after delay, as if it had not been claimed
+--   park                              to ready after delay, or parked for an event (park_waits); no attempt
 --   suspect                           as return, marked: its worker died while it may have run (recover)
 --   crash                             as retry, marked: its worker died while it was alone in its lease;
 --                                     failed when its attempts are used up, or at the third crash
@@ -97,7 +98,7 @@ begin
         else f.error end,
       f.result
     from fresh f
-    where f.outcome not in ('retry', 'snooze', 'return', 'suspect', 'crash')
+    where f.outcome not in ('retry', 'snooze', 'return', 'suspect', 'crash', 'park')
   ),
   waiting_again as (
     insert into jobq.ready (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta)
@@ -114,7 +115,7 @@ begin
         when 'return' then (job).meta                  -- it did not run, so a suspect stays one
         else nullif((job).meta - 'suspect', '{}') end
     from fresh f
-    where f.outcome in ('retry', 'snooze', 'return', 'suspect', 'crash')
+    where f.outcome in ('retry', 'snooze', 'return', 'suspect', 'crash', 'park')
   ),
   trail as (
     insert into jobq.attempt (job_id, started_at, finished_at, kind_id, worker_id, attempt, outcome, error)
@@ -132,7 +133,8 @@ begin
     where not exists (select from fresh f where f.seq = t.seq and f.slot = t.slot)
   )
   select (select array_agg(r.seq) from refused r), (select array_agg(r.slot) from refused r),
-    (select array_agg(row(f.job, f.outcome)::jobq.move) from fresh f where (f.job).meta ?| larger)
+    (select array_agg(row(f.job, f.outcome)::jobq.move) from fresh f
+      where (f.job).meta ?| larger or f.outcome = 'park')
     into refused_seqs, refused_slots, moves;
   if moves is not null then
     perform jobq.follow_up(moves);

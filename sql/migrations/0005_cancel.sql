@@ -20,8 +20,8 @@ begin
       delete from jobq.cancel_request c where c.job_id = gone.id;
       insert into jobq.finished (id, created_at, run_at, started_at, finished_at, lane_id, kind_id, status, priority,
         attempt, max_attempts, args, meta, error)
-      values (gone.id, gone.created_at, least(gone.run_at, due), now(), now(), gone.lane_id, gone.kind_id, 'cancelled',
-        gone.priority, gone.attempt, gone.max_attempts, gone.args, gone.meta, left(cancel.reason, 1000));
+      values (gone.id, gone.created_at, coalesce(nullif(least(gone.run_at, due), 'infinity'), now()), now(), now(),
+        gone.lane_id, gone.kind_id, 'cancelled', gone.priority, gone.attempt, gone.max_attempts, gone.args, gone.meta, left(cancel.reason, 1000));
       if gone.meta is not null then
         perform jobq.follow_up(array[row(gone, 'cancelled')::jobq.move]);
       end if;

@@ -7,7 +7,7 @@
 
 -- One job, without waking anybody. done: it waits now. holder: the job that holds its unique key, so it does not.
 create function jobq.requeue(
-  id bigint, delay interval, attempts int, out done boolean, out lane_id int, out holder bigint, out key text
+  id bigint, delay interval, attempts int, from_step text, out done boolean, out lane_id int, out holder bigint, out key text
 )
 language plpgsql as $$
 declare
@@ -40,6 +40,7 @@ begin
   if f.meta ? 'batch' then
     perform jobq.return_to_batch((f.meta ->> 'batch')::bigint, f.status);
   end if;
+  perform jobq.rewind_steps(f.id, f.status::text, from_step);
   done := true;
   lane_id := f.lane_id;
 end $$;
@@ -56,13 +57,15 @@ begin
 end $$;
 comment on function jobq.check_retry is 'Raises an error that names the first option of a retry that cannot be.';
 
-create function jobq.retry(id bigint, delay interval default '0', attempts int default null) returns boolean
+create function jobq.retry(
+  id bigint, delay interval default '0', attempts int default null, from_step text default null
+) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   r record;
 begin
   perform jobq.check_retry(delay, attempts);
-  r := jobq.requeue(id, coalesce(delay, '0'), attempts);
+  r := jobq.requeue(id, coalesce(delay, '0'), attempts, from_step);
   if r.holder is not null then
     raise 'job % cannot wait again: job % holds its unique_key %', id, r.holder, jobq.shown(r.key)
       using errcode = 'unique_violation';
@@ -72,7 +75,9 @@ begin
   end if;
   return r.done;
 end $$;
-comment on function jobq.retry is 'Puts a job that ended back in line, with that many attempts more; false if there is no such job.';
+comment on function jobq.retry is 'Puts a job that ended back in line, with that many attempts more; false if there is no such job.
+
+Steps that it has done are not done again, unless it is completed: then all are, or those from from_step on.';
 
 -- Many at once, spread out: the first after delay, each later one a gap after the one before. Those that cannot wait
 -- again are passed over. The caller keeps calls short (a thousand ids), a transaction each.
@@ -88,7 +93,7 @@ declare
 begin
   perform jobq.check_retry(least(delay, gap), attempts);
   foreach one in array coalesce(ids, '{}') loop
-    r := jobq.requeue(one, due, attempts);
+    r := jobq.requeue(one, due, attempts, null);
     if r.done then
       return next one;
       lanes := lanes || r.lane_id;

@@ -13,7 +13,8 @@ select j.id, k.name as kind, q.name as queue, j.status, j.priority, j.attempt,
   j.progress, j.progress_message, j.progress_at
 from (
   select r.id, r.lane_id, r.kind_id, 'pending'::text as status, r.priority, r.attempt, r.max_attempts,
-    case when r.run_at < 'infinity' then r.run_at else (select p.due from jobq.parked p where p.job_id = r.id) end as run_at,
+    case when r.run_at < 'infinity' then r.run_at
+      else (select nullif(p.due, 'infinity') from jobq.parked p where p.job_id = r.id) end as run_at,
     r.created_at, null::timestamptz as started_at, null::timestamptz as finished_at, null::bigint as worker_id, r.args,
     null::text as error, null::json as result, r.meta,
     null::float8 as progress, null::text as progress_message, null::timestamptz as progress_at
@@ -54,7 +55,7 @@ comment on column jobq.job.status is 'pending, processing, completed, failed or 
 comment on column jobq.job.priority is '0 to 9; lower runs sooner.';
 comment on column jobq.job.attempt is 'Runs that have counted, the present one included.';
 comment on column jobq.job.max_attempts is 'After so many failed runs it has failed.';
-comment on column jobq.job.run_at is 'When it is, or was, due.';
+comment on column jobq.job.run_at is 'When it is, or was, due; null: when an event comes.';
 comment on column jobq.job.created_at is 'When it was enqueued: the time of that transaction.';
 comment on column jobq.job.started_at is 'When its last run was claimed; null while it waits.';
 comment on column jobq.job.finished_at is 'When it ended; null before that.';
@@ -272,8 +273,17 @@ declare
   last record;
   ahead text := jobq.span(job.run_at - now());
   snoozed boolean := coalesce(job.meta ? 'snoozes', false);
+  asleep text;
 begin
-  if job.run_at <= now() then
+  if job.run_at <= now() or exists (select from jobq.parked p where p.job_id = job.id and p.why = 'event') then
+    return;
+  end if;
+  select s.name into asleep from jobq.step s
+    where s.job_id = job.id and s.what = 'sleep' and s.due > now() and s.due - interval '1 s' <= job.run_at
+    order by s.began_at desc limit 1;
+  if found then
+    return query select 'sleeping', format('it sleeps (%s) until %s UTC, %s more', jobq.shown(asleep),
+      to_char(job.run_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), ahead);
     return;
   end if;
   select a.error, a.outcome, a.attempt into last
@@ -297,7 +307,14 @@ declare
   p jobq.parked;
 begin
   select q.* into p from jobq.parked q where q.job_id = job.id;
-  if found then
+  if p.why = 'event' then
+    return query select 'event',
+      format('it waits for the event %s, %s', jobq.shown(p.key), case
+        when p.due = 'infinity' then 'without an end'
+        else format('until %s UTC (%s from now)', to_char(p.due at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+          jobq.span(p.due - now())) end),
+      format('jobq emit %s brings it', quote_literal(p.key));
+  elsif found then
     return query select p.why, format('it is parked: %s %s', p.why, p.key), null;
   end if;
 end $$;

@@ -4,7 +4,7 @@ create function jobq.stats(since timestamptz default now() - interval '1 day')
 returns table (queue text, kind text, status text, jobs bigint, oldest timestamptz, mean_seconds numeric, known boolean)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   with counted as (
-    select r.lane_id, r.kind_id, 'pending' as status, count(*) as jobs, min(r.run_at) as oldest,
+    select r.lane_id, r.kind_id, 'pending' as status, count(*) as jobs, min(nullif(r.run_at, 'infinity')) as oldest,
       null::numeric as seconds
     from jobq.ready r group by 1, 2
     union all

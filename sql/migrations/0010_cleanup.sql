@@ -145,6 +145,7 @@ begin
   -- A caller's open transaction may hold a key that it takes over; it is not worth waiting for.
   delete from jobq.unique_key u where u.ctid = any (array(
     select k.ctid from jobq.unique_key k where k.until < now() for update skip locked));
+  perform jobq.forget_steps(keep, keep_failed);
   delete from jobq.sleeper s where not exists (select from jobq.worker w where w.id = s.worker_id and w.state = 'running');
   delete from jobq.progress p where not exists (
     select from jobq.lease l where l.worker_id = p.worker_id and l.seq = p.seq and p.slot <> all (l.done));

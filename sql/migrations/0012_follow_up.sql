@@ -6,7 +6,7 @@
 -- one or both; nothing here is paid by a job that belongs to nothing.
 
 -- Each job as it was when it left its place, with the outcome: completed, failed, cancelled (it ended); retry, snooze,
--- return, suspect, crash (it waits again).
+-- return, suspect, crash, park (it waits again).
 create function jobq.follow_up(moves jobq.move[]) returns void
 language plpgsql as $$
 begin
@@ -18,6 +18,7 @@ begin
   ) k
   where u.kind_id = k.kind_id and u.key = k.key and u.job_id = k.id and u.until is null;
   perform jobq.tell_batches(moves);
+  perform jobq.park_waits(moves);
 end $$;
 comment on function jobq.follow_up is 'Does what the moves of jobs mean for what they belong to; in the transaction that moved them.';
 
@@ -32,6 +33,7 @@ begin
     return 0.2;
   end if;
   soonest := least(soonest, jobq.advance_batches());
+  soonest := least(soonest, jobq.advance_events());
   return soonest;
 end $$;
 comment on function jobq.advance is 'Does what has to happen by itself by now; seconds until it wants to be called again, null: when notified.';

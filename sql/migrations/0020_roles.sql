@@ -61,6 +61,11 @@ declare
     jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find, jobq.why
     jobq_reader:   select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
     jobq_reader:   select on jobq.queue_status, jobq.pause_status
+    jobq_producer: execute on function jobq.emit_event
+    jobq_worker:   execute on function jobq.emit_event, jobq.steps, jobq.keep_step, jobq.keep_checkpoint,
+                   jobq.keep_sleep, jobq.wait_event
+    jobq_admin:    execute on function jobq.emit_event, jobq.steps
+    jobq_reader:   execute on function jobq.steps
     all:           usage on schema jobq
     all:           execute on function jobq.schema_state, jobq.min_worker, jobq.schema_of
     all:           select on jobq.migration

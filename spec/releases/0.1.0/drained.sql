@@ -2,7 +2,8 @@
 --
 -- $1 worker
 -- Jobs that their creator scheduled for later do not count: in the future, never tried, never snoozed. Parked ones that
--- are due do. What is paused does not. What ends a batch may add a job.
+-- are due do; those that wait for an event wait for somebody else. What is paused does not. What ends a batch may add
+-- a job.
 with mine as materialized (
   select w.kinds, array(
       select k from unnest(w.kinds) k where not exists (select from jobq.pause p where p.kind_id = k)
@@ -18,8 +19,11 @@ select not exists (
       and exists (
         select from jobq.ready r
         where r.lane_id = l.id and r.kind_id = any (mine.waiting_kinds)
-          and (r.run_at <= now() or r.attempt > 0 or r.meta ? 'snoozes'
-            or r.run_at = 'infinity' and exists (select from jobq.parked p where p.job_id = r.id and p.due <= now())))
+          and case when r.run_at < 'infinity' then r.run_at <= now() or r.attempt > 0 or r.meta ? 'snoozes'
+            else exists (
+              select from jobq.parked p
+              where p.job_id = r.id
+                and (p.due <= now() or p.why <> 'event' and (r.attempt > 0 or r.meta ? 'snoozes'))) end)
   )
   and not exists (
     select from mine, jobq.lease l,
