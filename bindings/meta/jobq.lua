@@ -122,6 +122,7 @@ function jobq.discard(why) end
 ---@field unique_key? string of its kind, one job at a time; the id is that of the job that holds it
 ---@field unique_for? number seconds that the key is held; default until the job ends
 ---@field tags? string[]
+---@field expires_in? number seconds after it is due in which it has to begin; later it is cancelled
 
 --- A job, at once: it stays when this run fails. In a transaction it is tx:enqueue.
 ---@async

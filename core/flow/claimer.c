@@ -48,6 +48,7 @@ enum claim_column {
     COL_ARGS,
     COL_META,
     COL_CANCELLED,
+    COL_EXPIRES_S,
 };
 
 struct claimer {
@@ -359,6 +360,16 @@ static bool says_suspect(struct slice meta)
     return meta.size > 0 && memmem(meta.data, meta.size, mark, sizeof(mark) - 1) != NULL;
 }
 
+/* Told as seconds that are left, which may be none. */
+static uint64_t expiry_us(const PGresult *res, int row)
+{
+    if (db_is_null(res, row, COL_EXPIRES_S)) {
+        return 0;
+    }
+    double left_s = db_get_float8(res, row, COL_EXPIRES_S);
+    return clock_now_us() + (left_s > 0 ? (uint64_t)(left_s * 1e6) : 0);
+}
+
 static struct job *take_row(struct claimer *c, const PGresult *res, int row)
 {
     struct slice args = db_get_text(res, row, COL_ARGS);
@@ -376,6 +387,7 @@ static struct job *take_row(struct claimer *c, const PGresult *res, int row)
     j->run_at_us = db_get_time_us(res, row, COL_RUN_AT);
     j->created_us = db_get_time_us(res, row, COL_CREATED_AT);
     j->cancelled = db_get_bool(res, row, COL_CANCELLED);
+    j->expires_us = expiry_us(res, row);
     j->suspect = says_suspect(j->meta);
     levels_took(&c->levels, j->lane_id, j->priority, db_pg_time(j->run_at_us), j->id);
     return j;

@@ -64,6 +64,7 @@ static void log_failure(const struct job *j,
                         enum outcome outcome);
 static void release_run(struct dispatcher *d, struct job *j);
 static void settle_plain(struct dispatcher *d, struct job *j, enum outcome outcome);
+static bool settle_unwanted(struct dispatcher *d, struct job *j);
 static const struct kind *kind_of(const struct dispatcher *d, const struct job *j);
 
 struct dispatcher *dispatcher_open(uv_loop_t *loop,
@@ -113,9 +114,10 @@ size_t dispatcher_room(const struct dispatcher *d)
 
 void dispatcher_add(struct dispatcher *d, struct job *job)
 {
-    if (job->cancelled) {
-        settle_plain(d, job, OUTCOME_CANCELLED);
-    } else if (d->stopped || kind_of(d, job) == NULL) {
+    if (settle_unwanted(d, job)) {
+        return;
+    }
+    if (d->stopped || kind_of(d, job) == NULL) {
         settle_plain(d, job, OUTCOME_RETURN);
     } else {
         job->sent_us = clock_now_us();
@@ -348,8 +350,7 @@ void dispatcher_close(struct dispatcher *d)
 
 static void start(struct dispatcher *d, struct job *j, const struct kind *k, struct executor *e)
 {
-    if (j->cancelled) {
-        settle_plain(d, j, OUTCOME_CANCELLED);
+    if (settle_unwanted(d, j)) {
         return;
     }
     j->max_attempts = j->max_attempts == 0 ? k->max_attempts : j->max_attempts;
@@ -581,6 +582,21 @@ static void give_back_surplus(struct dispatcher *d, uint64_t now_us)
 static void settle_plain(struct dispatcher *d, struct job *j, enum outcome outcome)
 {
     settler_add(d->settler, j, &(struct settlement){.outcome = outcome});
+}
+
+/* What must not begin any more: it was cancelled, or has expired. */
+static bool settle_unwanted(struct dispatcher *d, struct job *j)
+{
+    struct settlement what = {.outcome = OUTCOME_CANCELLED};
+
+    if (!j->cancelled) {
+        if (j->expires_us == 0 || !job_has_expired(j, clock_now_us())) {
+            return false;
+        }
+        what.error = slice_of("expired");
+    }
+    settler_add(d->settler, j, &what);
+    return true;
 }
 
 static const struct kind *kind_of(const struct dispatcher *d, const struct job *j)

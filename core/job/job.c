@@ -36,6 +36,11 @@ int job_compare(const struct job *a, const struct job *b)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
+bool job_has_expired(const struct job *j, uint64_t now_us)
+{
+    return j->expires_us != 0 && now_us >= j->expires_us;
+}
+
 struct lease *lease_add(struct lease_list *list, int64_t seq)
 {
     struct lease *l = mem_zalloc(sizeof(*l));

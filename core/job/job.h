@@ -37,8 +37,9 @@ struct job {
     double timeout_s;      /* 0: as its kind says */
     int64_t run_at_us;     /* Unix time */
     int64_t created_us;
-    bool cancelled; /* somebody asked for it */
-    bool suspect;   /* its worker died while it may have run; runs in a lease of its own */
+    uint64_t expires_us; /* clock_now_us() before which it has to begin; 0: none */
+    bool cancelled;      /* somebody asked for it */
+    bool suspect;        /* its worker died while it may have run; runs in a lease of its own */
     struct slice args;
     struct slice meta; /* JSON, or empty */
 
@@ -60,6 +61,9 @@ void job_free(struct job *j);
 
 /* <0, 0, >0: the order in which waiting jobs run. */
 int job_compare(const struct job *a, const struct job *b);
+
+/* Whether it is too late to begin it. */
+bool job_has_expired(const struct job *j, uint64_t now_us);
 
 /* The leases of a worker, oldest first. All zero is valid and empty. */
 struct lease_list {

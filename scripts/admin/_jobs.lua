@@ -27,6 +27,7 @@ M.age = age
 M.COLUMNS = table.concat({
   "j.id", "j.kind", "j.queue", "j.status::text", "j.priority", "j.attempt", "j.max_attempts",
   "j.worker_id", "j.args::text", "j.error", "j.result::text", "j.tags",
+  "j.meta ->> 'cancelled_by' as cancelled_by",
   iso "j.run_at" .. " as run_at", iso "j.created_at" .. " as created_at",
   iso "j.started_at" .. " as started_at", iso "j.finished_at" .. " as finished_at",
   age "j.run_at" .. " as due_for", age "j.created_at" .. " as created_for",
@@ -84,7 +85,8 @@ function M.to_json(job, more)
     { "started_at", job.started_at }, { "finished_at", job.finished_at },
     { "worker_id", job.worker_id and tostring(job.worker_id) },
     { "args", json.raw(job.args) }, { "error", job.error }, { "result", json.raw(job.result) },
-    { "tags", job.tags }, { "progress", progress_to_json(job) },
+    { "tags", job.tags }, { "cancelled_by", job.cancelled_by },
+    { "progress", progress_to_json(job) },
   }
   return json.object(table.move(more or {}, 1, #(more or {}), #fields + 1, fields))
 end

@@ -3,7 +3,7 @@ local actions = require "_actions"
 local filters = require "_filter"
 local many = require "_many"
 
-local ONE = "select jobq.cancel($1::bigint, $2::text)::text as status"
+local ONE = "select jobq.cancel($1::bigint, $2::text, $3::text)::text as status"
 
 local function by_id(context)
   return actions.each(context, ONE, function(id, row)
@@ -13,7 +13,7 @@ local function by_id(context)
       return ("job %d is processing and was asked to stop"):format(id)
     end
     return nil, ("job %d is %s, it is too late to cancel it"):format(id, row.status)
-  end, context.options.reason)
+  end, context.options.reason, context.options.by)
 end
 
 local function by_filter(context)
@@ -23,8 +23,9 @@ local function by_filter(context)
     default = { "pending", "processing" }, statuses = { pending = true, processing = true },
     expected = "pending or processing",
     call = function(bind, ids)
-      return ("jobq.cancel_many(%s, %s) c where c.status in ('cancelled', 'processing')"):format(
-        ids, bind(context.options.reason, "text"))
+      local sql = "jobq.cancel_many(%s, %s, %s) c where c.status in ('cancelled', 'processing')"
+      return sql:format(ids, bind(context.options.reason, "text"),
+        bind(context.options.by, "text"))
     end,
   })
 end
@@ -40,6 +41,7 @@ is stopped at its next wait, or after a moment if it computes. jobq retry takes 
   arguments = { { "[ID...]", "the jobs", type = "id" } },
   options = filters.options {
     { "--reason TEXT", "why; becomes the error of the jobs" },
+    { "--by WHO", "who asks for it [the role of the session]" },
     { "--dry-run", "only show what would be cancelled" },
   },
   examples = {

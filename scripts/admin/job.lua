@@ -87,8 +87,9 @@ local function print_times(context, job)
     end
   else
     local took = job.attempt > 0 and ", after " .. time.span(job.took) or ""
-    table.insert(words, ("%s %s, %s%s"):format(
-      job.status, job.finished_at, time.ago(job.finished_for), took))
+    local by = job.cancelled_by and ", by " .. text.clean(job.cancelled_by) or ""
+    table.insert(words, ("%s %s, %s%s%s"):format(
+      job.status, job.finished_at, time.ago(job.finished_for), took, by))
   end
   if job.worker_id then
     table.insert(words, ("worker %s (%d)"):format(worker_name(context, job), job.worker_id))

@@ -91,7 +91,8 @@ end
 
 local OPTIONS = {
   args = "jsonb", queue = "text", priority = "int", run_at = "timestamptz", delay = "interval",
-  max_attempts = "int", timeout = "interval", unique_key = "text", tags = "text[]", batch = "bigint",
+  max_attempts = "int", timeout = "interval", unique_key = "text", tags = "text[]",
+  batch = "bigint", expires_in = "interval",
 }
 
 function Database:enqueue(job)

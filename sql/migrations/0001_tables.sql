@@ -80,7 +80,8 @@ create table jobq.ready (
   max_attempts smallint check (max_attempts > 0),      -- null: as its kind says when that is known
   args         json not null default '{}',
   meta         jsonb                                   -- null for a plain job; written by jobq only:
-                                                       -- unique, tags, timeout, snoozes, crashes, suspect
+                                                       -- unique, tags, timeout, snoozes, crashes, suspect,
+                                                       -- expires, expires_in
 ) with (
   fillfactor = 100,                                    -- rows are deleted, not updated
   autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
@@ -262,7 +263,8 @@ comment on table jobq.sleeper is 'The workers that sleep on a lane and want to b
 create table jobq.cancel_request (
   job_id       bigint primary key,
   requested_at timestamptz not null default now(),
-  reason       text                                    -- becomes the error of the cancelled job
+  reason       text,                                   -- becomes the error of the cancelled job
+  author       text                                    -- who asked
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 comment on table jobq.cancel_request is 'Wishes that running jobs be cancelled, until their workers have heard them.';
 

@@ -25,7 +25,8 @@ create type jobq.job_options as (
   unique_for   interval,
   tags         text[],
   batch        bigint,                                 -- makes it a member of that batch
-  batch_member bigint                                  -- the running member that adds it, if the batch is closed
+  batch_member bigint,                                 -- the running member that adds it, if the batch is closed
+  expires_in   interval
 );
 comment on type jobq.job_options is 'What may be said of a job when it is enqueued.';
 
@@ -59,6 +60,8 @@ begin
       format('unique_for %s is out of range, expected more than 0', o.unique_for)
     when o.unique_for is not null and o.unique_key is null then
       format('unique_for %s has no unique_key to hold', o.unique_for)
+    when o.expires_in <= '0' or not o.expires_in < '3660 days' then
+      format('expires_in %s is out of range, expected more than 0 and less than 3660 days', o.expires_in)
     when array_ndims(o.tags) > 1 then
       format('tags has %s dimensions, expected a plain array', array_ndims(o.tags))
     when cardinality(o.tags) > 50 then
@@ -281,9 +284,36 @@ create function jobq.make_meta(o jobq.job_options) returns jsonb
 language plpgsql stable as $$
 begin
   return nullif(jsonb_strip_nulls(jsonb_build_object('unique', o.unique_key, 'tags', to_jsonb(o.tags),
-    'timeout', extract(epoch from o.timeout), 'batch', o.batch)), '{}');
+    'timeout', extract(epoch from o.timeout), 'batch', o.batch,
+    'expires_in', extract(epoch from o.expires_in))), '{}');
 end $$;
 comment on function jobq.make_meta is 'What a job carries beside its arguments; null for a plain job.';
+
+-- Expiry is kept relative, as it was asked for, and as the Unix time that follows from when the job is due: claims and
+-- the sweep read that (0018_control). Whatever gives a job another time by hand gives it another expiry.
+create function jobq.expire_from(meta jsonb, due timestamptz) returns jsonb
+language plpgsql immutable as $$
+begin
+  if not meta ? 'expires_in' then
+    return meta;
+  end if;
+  return meta || jsonb_build_object('expires', extract(epoch from due)::float8 + (meta ->> 'expires_in')::float8);
+end $$;
+comment on function jobq.expire_from is 'What a job carries, with its expiry counted from that time.';
+
+create function jobq.has_expired(meta jsonb, error text) returns boolean
+language sql immutable as $$
+  select coalesce($1 ? 'expires' and not $1 ? 'cancelled_by' and $2 = 'expired', false)
+$$;
+comment on function jobq.has_expired is 'Whether a cancelled job with that meta and error has expired.';
+
+-- The sweep is told of jobs that expire, in rows of their own: nobody waits for a caller that stays open.
+create function jobq.note_expiry(ids bigint[], meta jsonb) returns void
+language plpgsql as $$
+begin
+  insert into jobq.expiry (at, job_id) select to_timestamp((meta ->> 'expires')::float8), i.id from unnest(ids) i (id);
+end $$;
+comment on function jobq.note_expiry is 'Has the sweep look at jobs when they expire.';
 
 -- One job, the long way. happened: enqueued; kept, when the unique key is held by the job whose id is answered.
 create function jobq.put(kind text, args jsonb, o jobq.job_options, out id bigint, out happened text)
@@ -294,6 +324,7 @@ declare
   new_id bigint;
   body text;
   due timestamptz;
+  m jsonb;
   checked boolean;
 begin
   checked := jobq.check_options(kind, o);
@@ -311,10 +342,14 @@ begin
   if o.batch is not null then
     checked := jobq.join_batch(o.batch, 1, o.batch_member);
   end if;
+  m := jobq.expire_from(jobq.make_meta(o), due);
   insert into jobq.ready (id, run_at, lane_id, kind_id, priority, max_attempts, args, meta)
     overriding system value
     values (new_id, due, r.lane_id, r.kind_id, coalesce(o.priority, r.priority, 5),
-            coalesce(o.max_attempts, r.max_attempts), body::json, jobq.make_meta(o));
+            coalesce(o.max_attempts, r.max_attempts), body::json, m);
+  if o.expires_in is not null then
+    perform jobq.note_expiry(array[new_id], m);
+  end if;
   if due <= now() + interval '1 hour' then             -- later ones are found by the poll, which is never longer
     perform jobq.wake(r.lane_id);
   end if;
@@ -327,7 +362,8 @@ create function jobq.enqueue(
   kind text, args jsonb default '{}', queue text default null, priority int default null,
   run_at timestamptz default null, delay interval default null, max_attempts int default null,
   timeout interval default null, unique_key text default null, unique_for interval default null,
-  tags text[] default null, batch bigint default null, batch_member bigint default null
+  tags text[] default null, batch bigint default null, batch_member bigint default null,
+  expires_in interval default null
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -339,7 +375,7 @@ begin
   -- The plain call, which is nearly every call, in one statement and a look for sleepers (docs/decisions/0029). What
   -- is not as it expects takes the long way, which tells what is wrong.
   if num_nonnulls(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags,
-       batch, batch_member) = 0
+       batch, batch_member, expires_in) = 0
      and body like '{%' and octet_length(body) <= 1048576 then
     insert into jobq.ready (lane_id, kind_id, priority, max_attempts, args)
       select k.lane_id, k.id, coalesce(k.priority, 5), k.max_attempts, body::json
@@ -352,7 +388,7 @@ begin
   end if;
   told := jobq.put(kind, args,
     row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
-      batch_member)::jobq.job_options);
+      batch_member, expires_in)::jobq.job_options);
   if told.happened = 'kept' then
     raise notice 'job % already holds unique_key %', told.id, jobq.shown(unique_key);
   end if;
@@ -360,7 +396,7 @@ begin
 end $$;
 comment on function jobq.enqueue is 'Adds a job and returns its id; with a unique_key held by a live job, returns that job''s id and says so in a notice.
 
-args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind and free when the job ends, or after unique_for. tags are for people, at most 50. batch makes it a member of that batch (jobq.open_batch), unless a unique_key keeps it from being added.';
+args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind and free when the job ends, or after unique_for. tags are for people, at most 50. batch makes it a member of that batch (jobq.open_batch), unless a unique_key keeps it from being added. A job that has not begun expires_in after it was due is cancelled.';
 
 -- The same with the options as a JSON object, for those who have them as data. A number is seconds, or a Unix time.
 create function jobq.enqueue_with(
@@ -402,6 +438,10 @@ begin
       using errcode = 'invalid_parameter_value', hint = 'enqueue each by itself, with a key of its own';
   end if;
   checked := jobq.check_options(put_many.kind, o);
+  if o.expires_in is not null then                     -- each has a row beside it, for the sweep
+    return query select p.id, p.happened from unnest(put_many.args) a, jobq.put(put_many.kind, a, o) p;
+    return;
+  end if;
   due := coalesce(o.run_at, now()) + coalesce(o.delay, '0');
   m := jobq.make_meta(o);
   r := jobq.route(put_many.kind, o.queue);
@@ -427,13 +467,14 @@ create function jobq.enqueue_many(
   kind text, args jsonb[], queue text default null, priority int default null,
   run_at timestamptz default null, delay interval default null, max_attempts int default null,
   timeout interval default null, unique_key text default null, unique_for interval default null,
-  tags text[] default null, batch bigint default null, batch_member bigint default null
+  tags text[] default null, batch bigint default null, batch_member bigint default null,
+  expires_in interval default null
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return query select p.id from jobq.put_many(kind, args,
     row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
-      batch_member)::jobq.job_options) p;
+      batch_member, expires_in)::jobq.job_options) p;
 end $$;
 comment on function jobq.enqueue_many is 'Adds one job per element of args, all with the same options; returns their ids in order.';
 

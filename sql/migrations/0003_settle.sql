@@ -92,7 +92,10 @@ begin
       priority, attempt, max_attempts, args, meta, error, result)
     select (job).id, (job).created_at, (job).run_at, f.started_at, now(), (job).lane_id, (job).kind_id, worker,
       f.outcome::jobq.ending, (job).priority, ((job).attempt + f.counted)::smallint, (job).max_attempts, (job).args,
-      (job).meta - 'suspect',
+      case when f.asked and f.outcome = 'cancelled'
+        then coalesce((job).meta - 'suspect', '{}') || jsonb_build_object('cancelled_by',
+          (select c.author from jobq.cancel_request c where c.job_id = (f.job).id))
+        else (job).meta - 'suspect' end,
       case when f.asked and f.outcome = 'cancelled'
         then coalesce((select c.reason from jobq.cancel_request c where c.job_id = (f.job).id), f.error)
         else f.error end,
@@ -113,6 +116,7 @@ begin
         when 'snooze' then coalesce((job).meta - 'suspect', '{}')
           || jsonb_build_object('snoozes', coalesce(((job).meta ->> 'snoozes')::int, 0) + 1)
         when 'return' then (job).meta                  -- it did not run, so a suspect stays one
+        when 'park' then nullif((job).meta - 'suspect' - 'expires', '{}')   -- it has begun
         else nullif((job).meta - 'suspect', '{}') end
     from fresh f
     where f.outcome in ('retry', 'snooze', 'return', 'suspect', 'crash', 'park')

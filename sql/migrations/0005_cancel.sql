@@ -6,9 +6,13 @@
 -- with each heartbeat), settle (retry, snooze and return become cancelled), claim (flags it), recovery (through settle).
 -- Each statement here has its own snapshot, so a job that a claim takes under our hands is found by the next step; one
 -- that comes back to ready while the wish is written is found by a second look, else flagged by its next claim.
-create function jobq.cancel(id bigint, reason text default null) returns text
+--
+-- The reason becomes the error of the job, and who asked stays with it: author, or the role of the session.
+create function jobq.cancel(id bigint, reason text default null, author text default null)
+returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  who text := left(coalesce(author, session_user), 200);
   answer text;
   gone jobq.ready;
   due timestamptz;                                     -- of a parked job
@@ -21,7 +25,8 @@ begin
       insert into jobq.finished (id, created_at, run_at, started_at, finished_at, lane_id, kind_id, status, priority,
         attempt, max_attempts, args, meta, error)
       values (gone.id, gone.created_at, coalesce(nullif(least(gone.run_at, due), 'infinity'), now()), now(), now(),
-        gone.lane_id, gone.kind_id, 'cancelled', gone.priority, gone.attempt, gone.max_attempts, gone.args, gone.meta, left(cancel.reason, 1000));
+        gone.lane_id, gone.kind_id, 'cancelled', gone.priority, gone.attempt, gone.max_attempts, gone.args,
+        coalesce(gone.meta, '{}') || jsonb_build_object('cancelled_by', who), left(cancel.reason, 1000));
       if gone.meta is not null then
         perform jobq.follow_up(array[row(gone, 'cancelled')::jobq.move]);
       end if;
@@ -37,18 +42,20 @@ begin
     if cancel.id is null or cancel.id < 1 or cancel.id > (select last_value from jobq.ready_id_seq) then
       return null;                                     -- never existed
     end if;
-    insert into jobq.cancel_request (job_id, reason) values (cancel.id, left(cancel.reason, 1000)) on conflict do nothing;
+    insert into jobq.cancel_request (job_id, reason, author) values (cancel.id, left(cancel.reason, 1000), who)
+      on conflict do nothing;
   end loop;
   perform pg_notify('jobq_control', 'cancel ' || cancel.id);
   return 'processing';
 end $$;
-comment on function jobq.cancel is 'Cancels a job, its error then being the reason; returns its status now: cancelled, processing (asked to stop), completed or failed (too late), null (unknown).';
+comment on function jobq.cancel is 'Cancels a job, its error then being the reason, author who asked (else the role of the session); returns its status now: cancelled, processing (asked to stop), completed or failed (too late), null (unknown).';
 
-create function jobq.cancel_many(ids bigint[], reason text default null) returns table (id bigint, status text)
+create function jobq.cancel_many(ids bigint[], reason text default null, author text default null)
+returns table (id bigint, status text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   foreach id in array coalesce(ids, '{}') loop
-    status := jobq.cancel(id, reason);
+    status := jobq.cancel(id, reason, author);
     return next;
   end loop;
 end $$;

@@ -13,6 +13,7 @@ language plpgsql as $$
 declare
   f jobq.finished;
   allowed int;                                         -- attempts, as the job or its kind says
+  m jsonb;
 begin
   done := false;
   select d.* into f from jobq.finished d where d.id = requeue.id for update;
@@ -31,14 +32,18 @@ begin
   insert into jobq.attempt (job_id, started_at, finished_at, kind_id, worker_id, attempt, outcome, error)
     values (f.id, f.started_at, f.finished_at, f.kind_id, f.worker_id, f.attempt, f.status::text, f.error);
   allowed := coalesce(f.max_attempts, (select k.max_attempts from jobq.kind k where k.id = f.kind_id), 3);
+  m := jobq.expire_from(nullif(f.meta - 'cancelled_by', '{}'), now() + delay);
   insert into jobq.ready (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta)
     overriding system value
     values (f.id, now() + delay, f.created_at, f.lane_id, f.kind_id, f.priority, f.attempt,
             case when attempts is not null then least(f.attempt + attempts, 32767)
-              when f.attempt < allowed then f.max_attempts else f.attempt + 1 end, f.args, f.meta);
+              when f.attempt < allowed then f.max_attempts else f.attempt + 1 end, f.args, m);
+  if m ? 'expires' then
+    perform jobq.note_expiry(array[f.id], m);
+  end if;
   delete from jobq.cancel_request c where c.job_id = f.id;
   if f.meta ? 'batch' then
-    perform jobq.return_to_batch((f.meta ->> 'batch')::bigint, f.status);
+    perform jobq.return_to_batch((f.meta ->> 'batch')::bigint, f.status, jobq.has_expired(f.meta, f.error));
   end if;
   perform jobq.rewind_steps(f.id, f.status::text, from_step);
   done := true;
@@ -118,6 +123,7 @@ declare
   checked boolean;
   parked boolean;
   lane int;
+  m jsonb;
 begin
   o.priority := edit.priority;
   o.run_at := edit.run_at;
@@ -137,9 +143,10 @@ begin
       where p.job_id = edit.id;
     parked := found;
     update jobq.ready r set args = coalesce(edit.args::json, r.args), priority = coalesce(edit.priority, r.priority),
-        run_at = case when parked then r.run_at else coalesce(edit.run_at, r.run_at) end
+        run_at = case when parked then r.run_at else coalesce(edit.run_at, r.run_at) end,
+        meta = case when edit.run_at is null then r.meta else jobq.expire_from(r.meta, edit.run_at) end
       where r.id = edit.id and (edit.was is null or r.args::text = edit.was::text)
-      returning r.lane_id into lane;
+      returning r.lane_id, r.meta into lane, m;
   else
     update jobq.finished f set args = coalesce(edit.args::json, f.args), priority = coalesce(edit.priority, f.priority)
       where f.id = edit.id and f.status = j.status::jobq.ending and (edit.was is null or f.args::text = edit.was::text);
@@ -147,6 +154,9 @@ begin
   if not found then
     raise 'job % changed meanwhile', edit.id using errcode = 'object_not_in_prerequisite_state',
       hint = 'look at it again';
+  end if;
+  if edit.run_at is not null and m ? 'expires' then
+    perform jobq.note_expiry(array[edit.id], m);
   end if;
   if lane is not null then
     perform jobq.wake(lane);

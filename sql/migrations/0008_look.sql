@@ -341,8 +341,9 @@ begin
     end if;
     return;
   end if;
-  return query select job.status, format('it %s %s ago%s', case job.status when 'cancelled' then 'was ' else '' end
-    || job.status, jobq.span(now() - job.finished_at), coalesce(': ' || split_part(job.error, E'\n', 1), '')),
+  return query select job.status, format('it %s %s ago%s%s', case job.status when 'cancelled' then 'was ' else '' end
+    || job.status, jobq.span(now() - job.finished_at),
+    coalesce(' by ' || (job.meta ->> 'cancelled_by'), ''), coalesce(': ' || split_part(job.error, E'\n', 1), '')),
     case when job.status <> 'completed' then format('jobq retry %s runs it again', job.id) end;
   select u.job_id into holder from jobq.unique_key u join jobq.kind k on k.id = u.kind_id
     where k.name = job.kind and u.key = job.meta ->> 'unique' and u.job_id <> job.id;

@@ -34,6 +34,7 @@ begin
   end if;
   soonest := least(soonest, jobq.advance_batches());
   soonest := least(soonest, jobq.advance_events());
+  soonest := least(soonest, jobq.expire());
   return soonest;
 end $$;
 comment on function jobq.advance is 'Does what has to happen by itself by now; seconds until it wants to be called again, null: when notified.';

@@ -185,10 +185,14 @@ comment on function jobq.close_batch is 'Says that a batch has all its members, 
 create function jobq.tell_batches(moves jobq.move[]) returns void
 language plpgsql as $$
 begin
-  insert into jobq.batch_delta (batch_id, succeeded, failed, cancelled)
+  insert into jobq.batch_delta (batch_id, succeeded, failed, cancelled, expired)
     select ((m.job).meta ->> 'batch')::bigint, count(*) filter (where m.outcome = 'completed'),
-      count(*) filter (where m.outcome = 'failed'), count(*) filter (where m.outcome = 'cancelled')
+      count(*) filter (where m.outcome = 'failed'), count(*) filter (where m.outcome = 'cancelled' and not e.late),
+      count(*) filter (where m.outcome = 'cancelled' and e.late)
     from unnest(moves) m
+    cross join lateral (select m.outcome = 'cancelled' and (m.job).meta ? 'expires' and exists (
+      select from jobq.finished_cancelled f where f.id = (m.job).id and jobq.has_expired(f.meta, f.error)) as late
+      offset 0) e
     where m.outcome in ('completed', 'failed', 'cancelled') and (m.job).meta ? 'batch'
     group by 1;
   if found then
@@ -198,11 +202,12 @@ end $$;
 comment on function jobq.tell_batches is 'Notes which members of batches have ended; part of jobq.follow_up.';
 
 -- A member that had ended waits again, by hand.
-create function jobq.return_to_batch(batch bigint, was jobq.ending) returns void
+create function jobq.return_to_batch(batch bigint, was jobq.ending, late boolean) returns void
 language plpgsql as $$
 begin
-  insert into jobq.batch_delta (batch_id, succeeded, failed, cancelled, retried)
-    values (batch, -(was = 'completed')::int, -(was = 'failed')::int, -(was = 'cancelled')::int, 1);
+  insert into jobq.batch_delta (batch_id, succeeded, failed, cancelled, expired, retried)
+    values (batch, -(was = 'completed')::int, -(was = 'failed')::int, -(was = 'cancelled' and not late)::int,
+      -(was = 'cancelled' and late)::int, 1);
   perform pg_notify('jobq_control', 'advance');
 end $$;
 comment on function jobq.return_to_batch is 'Notes that a member which had ended waits again.';

@@ -6,9 +6,9 @@ local nearest = require "jobq.nearest"
 local M = {}
 
 local OPTIONS = {
-  delay = "number", max_attempts = "number", priority = "number", queue = "string",
-  run_at = "number", tags = "table", timeout = "number", unique_for = "number",
-  unique_key = "string",
+  delay = "number", expires_in = "number", max_attempts = "number", priority = "number",
+  queue = "string", run_at = "number", tags = "table", timeout = "number",
+  unique_for = "number", unique_key = "string",
 }
 
 -- Levels of errors: here, one_of or many_of, the function that the handler calls, the handler.
@@ -60,8 +60,8 @@ local function values_of(kind, args, o)
   return { kind, args, options }, 3
 end
 
---- `run` executes sql, values, count. Gives the id and what happened; or nil, message, code and what
---- else the server said.
+--- `run` executes sql, values, count. Gives the id and what happened; or nil, message, code and
+--- what else the server said.
 function M.one_of(where, run, kind, args, options)
   local o = check(where, kind, options)
   local text = encode(where, args == nil and {} or args)

@@ -1,0 +1,219 @@
+local postgres = require "support.postgres"
+local protocol = require "db.protocol"
+
+local SOON = "1 microsecond"
+
+describe("a job that expires", function()
+  local db, w
+
+  before_each(function()
+    db = postgres.database()
+    w = protocol.worker(db, { kinds = { "a" } })
+  end)
+
+  after_each(function()
+    protocol.finish(db)
+  end)
+
+  local function expire()
+    return db:value "select jobq.expire()"
+  end
+
+  local function assert_expired(id)
+    local job = db:job(id)
+    assert.same({ "cancelled", "expired" }, { job.status, job.error })
+  end
+
+  it("tells its worker how long it still has, and others say nothing", function()
+    local hour = db:enqueue { "a", expires_in = "1 hour" }
+    local past = db:enqueue { "a", expires_in = SOON }
+    local plain = db:enqueue { "a" }
+    local left = {}
+    for _, job in ipairs(w:claim()) do
+      left[job.id] = job.expires_s or "never"
+    end
+    assert.is_true(left[hour] > 3500 and left[hour] <= 3600)
+    assert.is_true(left[past] < 0)
+    assert.equal("never", left[plain])
+    for _, job in ipairs(w:ask("claimed", w.id, 1)) do
+      assert.equal(job.id ~= plain, job.expires_s ~= nil)
+    end
+  end)
+
+  it("is counted from when it is due", function()
+    local id = db:enqueue { "a", delay = "1 day", expires_in = "1 hour" }
+    local counted = [[select (meta ->> 'expires')::float8 - extract(epoch from run_at)::float8
+      from jobq.ready where id = $1]]
+    assert.equal(3600, db:value(counted, id))
+    db:query("select jobq.edit($1, run_at => '2040-01-01 00:00+00')", id)
+    assert.equal(3600, db:value(counted, id))
+    assert.is_true(db:value "select max(at) = '2040-01-01 01:00+00' from jobq.expiry")
+  end)
+
+  it("is cancelled by the sweep when nobody claims it, once it is late", function()
+    local late = db:enqueue { "a", expires_in = SOON, unique_key = "k" }
+    local early = db:enqueue { "a", expires_in = "1 hour" }
+    local seconds = expire()
+    assert.is_true(seconds > 3500 and seconds <= 3600)
+    assert_expired(late)
+    assert.equal("pending", db:job(early).status)
+    assert.is_not.equal(late, db:enqueue { "a", unique_key = "k" })
+    assert.equal(1, db:value "select count(*) from jobq.expiry")
+  end)
+
+  it("is counted apart by its batch, swept or not begun, until it is retried", function()
+    local batch = db:value "select jobq.open_batch()"
+    local swept = db:enqueue { "a", expires_in = SOON, batch = batch }
+    expire()
+    local claimed = db:enqueue { "a", expires_in = SOON, batch = batch }
+    w:finish(w:claim_one(), "cancelled", { ran_us = 0, error = "expired" })
+    db:query("select jobq.cancel($1)", db:enqueue { "a", expires_in = SOON, batch = batch })
+    local function counts()
+      return db:row "select expired, cancelled from jobq.batch_status"
+    end
+    assert.same({ expired = 2, cancelled = 1 }, counts())
+    db:query("select jobq.retry_many(array[$1, $2]::bigint[])", swept, claimed)
+    assert.same({ expired = 0, cancelled = 1 }, counts())
+  end)
+
+  it("is swept by what workers call", function()
+    local late = db:enqueue { "a", expires_in = SOON }
+    w:ask "advance"
+    assert_expired(late)
+  end)
+
+  it("is cancelled while it is parked", function()
+    local late = db:enqueue { "a", expires_in = SOON }
+    db:query("select jobq.park($1, 'spec', 'x')", late)
+    expire()
+    assert_expired(late)
+    assert.equal(0, db:value "select count(*) from jobq.parked")
+    assert.is_true(db:value("select isfinite(run_at) from jobq.find($1)", late))
+  end)
+
+  it("is left to the worker that has it, and looked at again", function()
+    local id = db:enqueue { "a", expires_in = SOON }
+    local job = w:claim_one()
+    assert.is_true(expire() > 1)
+    assert.equal("processing", db:job(id).status)
+    assert.equal(1, db:value "select count(*) from jobq.expiry")
+    w:finish(job, "retry", { error = "boom" })
+    db:query "update jobq.expiry set at = now()"
+    expire()
+    assert_expired(id)
+    assert.is_nil(expire())
+  end)
+
+  it("is passed over while somebody holds it, and not forgotten", function()
+    local id = db:enqueue { "a", expires_in = SOON }
+    local person = protocol.session(db)
+    person:sql "begin"
+    person:sql("select jobq.edit($1, priority => 1)", id)
+    expire()
+    person:sql "rollback"
+    assert.equal("pending", db:job(id).status)
+    db:query "update jobq.expiry set at = now()"
+    expire()
+    assert_expired(id)
+  end)
+
+  it("has begun when it waits for an event, and does not expire there", function()
+    local id = db:enqueue { "a", expires_in = SOON }
+    w:finish(w:claim_one(), "park")
+    assert.is_nil(expire())
+    assert.equal("pending", db:job(id).status)
+    assert.is_nil(w:claim_one().expires_s)
+  end)
+
+  it("is not looked for any more when it has ended", function()
+    db:enqueue { "a", expires_in = SOON }
+    w:finish(w:claim_one(), "completed")
+    assert.is_nil(expire())
+    assert.equal(0, db:value "select count(*) from jobq.expiry")
+  end)
+
+  it("has all its time again when it is retried by hand", function()
+    local id = db:enqueue { "a", expires_in = "1 hour" }
+    db:query([[update jobq.ready set meta = meta || '{"expires": 1}' where id = $1]], id)
+    db:query "update jobq.expiry set at = now()"
+    expire()
+    assert_expired(id)
+    db:query("select jobq.retry($1)", id)
+    assert.is_true(w:claim_one().expires_s > 3500)
+    assert.equal(1, db:value "select count(*) from jobq.expiry")
+  end)
+
+  it("is swept a thousand at a time, the rest at once after that", function()
+    db:query([[select jobq.enqueue_many('a', array_fill('{}'::jsonb, array[3]),
+      expires_in => $1::interval)]], SOON)
+    assert.equal(0, db:value "select jobq.expire(2)")
+    assert.equal(2, db:value "select count(*) from jobq.finished_cancelled")
+    assert.is_nil(db:value "select jobq.expire(2)")
+    assert.equal(3, db:value "select count(*) from jobq.finished_cancelled")
+  end)
+
+  it("does not have the sweep wait for a caller that stays open", function()
+    local caller = protocol.session(db)
+    caller:sql "begin"
+    caller:sql("select jobq.enqueue('a', expires_in => $1::interval)", SOON)
+    assert.is_nil(expire())
+    caller:sql "commit"
+    assert.is_not_nil(db:value "select id from jobq.ready")
+    expire()
+    assert.equal(0, db:value "select count(*) from jobq.ready")
+  end)
+
+  for _, wrong in ipairs { "0", "-1 hour", "4000 days" } do
+    it("in " .. wrong .. " is refused by name", function()
+      local sql = "select jobq.enqueue('a', expires_in => $1::interval)"
+      local rows, message, code = db:try(sql, wrong)
+      assert.is_nil(rows)
+      assert.equal("22023", code)
+      assert.match("^expires_in .* is out of range, expected more than 0", message)
+    end)
+  end
+end)
+
+describe("who cancels a job", function()
+  local db, w
+
+  before_each(function()
+    db = postgres.database()
+    w = protocol.worker(db, { kinds = { "a" } })
+  end)
+
+  after_each(function()
+    protocol.finish(db)
+  end)
+
+  local function author(id)
+    return db:value("select meta ->> 'cancelled_by' from jobq.find($1)", id)
+  end
+
+  it("stays with it, waiting or running: the one who is named, or the session's role", function()
+    local waiting = db:enqueue { "a" }
+    assert.equal("cancelled", db:value("select jobq.cancel($1, 'why', 'ann')", waiting))
+    assert.equal("ann", author(waiting))
+    db:enqueue { "a" }
+    local job = w:claim_one()
+    db:query("select jobq.cancel($1, 'stop it')", job.id)
+    w:finish(job, "cancelled", { ran_us = 5 })
+    assert.equal(db:value "select session_user", author(job.id))
+    assert.equal("stop it", db:job(job.id).error)
+  end)
+
+  it("is forgotten when it is retried", function()
+    local id = db:enqueue { "a" }
+    db:query("select * from jobq.cancel_many(array[$1::bigint], 'why', 'ann')", id)
+    assert.equal("ann", author(id))
+    db:query("select jobq.retry($1)", id)
+    assert.is_nil(w:claim_one().meta)
+  end)
+
+  it("is nobody for a job that its own handler or its time ended", function()
+    local id = db:enqueue { "a", expires_in = SOON }
+    w:finish(w:claim_one(), "cancelled", { ran_us = 0, error = "expired" })
+    assert.is_nil(author(id))
+    assert.equal("expired", db:job(id).error)
+  end)
+end)
