@@ -44,6 +44,8 @@ local function run_jobs(db, w, id)
     w:ask("write_progress", w.id, { 1 }, { 1 }, { 0.5 }, { 5 }, { "half" })
   end
   w:ask("sweep_progress", w.id)
+  w:ask("enqueue", "b", "{}", '{"unique_key": "k"}')
+  w:finish(w:claim_one())
   w:settle { { { seq = 1, slot = 1 }, "retry", error = "boom" } }
   w:ask("wake_lanes", w:lanes())
   w:ask("enqueue", "b", "{}", nil)

@@ -24,7 +24,7 @@ local EXECUTE = {
   -- Called by the ones above, with the rights of the owner; or by the owner.
   shown = "", check_options = "", check_args = "", route = "", make_route = "", take_key = "",
   read_options = "", put = "", put_many = "", park = "", unpark = "", why_parked = "",
-  follow_up = "", find_target = "", why_paused = "",
+  follow_up = "worker", find_target = "", why_paused = "",
   batch_ended = "", read_callback = "", runs_in_batch = "", join_batch = "", tell_batches = "",
   return_to_batch = "", call_back = "", tell_parent = "", fold_batch = "", advance_batches = "",
   count_deleted_members = "", forget_batches = "",

@@ -8,7 +8,7 @@
 -- Each job as it was when it left its place, with the outcome: completed, failed, cancelled (it ended); retry, snooze,
 -- return, suspect, crash, park (it waits again).
 create function jobq.follow_up(moves jobq.move[]) returns void
-language plpgsql as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   delete from jobq.unique_key u
   using (

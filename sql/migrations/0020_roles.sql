@@ -50,6 +50,7 @@ declare
     jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease, jobq.progress
     jobq_worker:   select, insert, delete on jobq.sleeper
     jobq_worker:   select on jobq.parked, jobq.pause
+    jobq_worker:   execute on function jobq.follow_up
     jobq_worker:   select, delete on jobq.unique_key, jobq.cancel_request
     jobq_worker:   insert on jobq.finished, jobq.attempt, jobq.job_log
     jobq_admin:    execute on function jobq.enqueue_with, jobq.enqueue_many_with
