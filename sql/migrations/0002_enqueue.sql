@@ -257,7 +257,7 @@ comment on function jobq.take_key is 'Takes a unique key for a job; returns the 
 create function jobq.read_options(options jsonb) returns jobq.job_options
 language plpgsql stable as $$
 declare
-  o jobq.job_options;
+  o jobq.job_options := jsonb_populate_record(null::jobq.job_options, '{}');   -- not null, all its fields are
   unknown text;
 begin
   if jsonb_typeof(options) <> 'object' then

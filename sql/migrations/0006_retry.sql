@@ -38,6 +38,10 @@ begin
     values (f.id, now() + delay, f.created_at, f.lane_id, f.kind_id, f.priority, f.attempt,
             case when attempts is not null then least(f.attempt + attempts, 32767)
               when f.attempt < allowed then f.max_attempts else f.attempt + 1 end, f.args, m);
+  if m ? 'schedule' then
+    insert into jobq.schedule_run (job_id, schedule, tick, followed)
+      values (f.id, m ->> 'schedule', to_timestamp((m ->> 'tick')::float8), true);
+  end if;
   if m ? 'expires' then
     perform jobq.note_expiry(array[f.id], m);
   end if;

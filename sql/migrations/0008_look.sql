@@ -314,6 +314,10 @@ begin
         else format('until %s UTC (%s from now)', to_char(p.due at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
           jobq.span(p.due - now())) end),
       format('jobq emit %s brings it', quote_literal(p.key));
+  elsif p.why = 'schedule' then
+    return query select 'schedule',
+      format('it waits until the earlier jobs of schedule %s have ended', jobq.shown(p.key)),
+      'jobq schedules shows them';
   elsif found then
     return query select p.why, format('it is parked: %s %s', p.why, p.key), null;
   end if;

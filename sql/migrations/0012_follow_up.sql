@@ -17,6 +17,7 @@ begin
     where m.outcome in ('completed', 'failed', 'cancelled') and (m.job).meta ? 'unique'
   ) k
   where u.kind_id = k.kind_id and u.key = k.key and u.job_id = k.id and u.until is null;
+  perform jobq.follow_schedules(moves);
   perform jobq.tell_batches(moves);
   perform jobq.park_waits(moves);
 end $$;
@@ -32,6 +33,7 @@ begin
   if not pg_try_advisory_xact_lock(1785687410, 2) then
     return 0.2;
   end if;
+  soonest := least(soonest, jobq.advance_schedules());
   soonest := least(soonest, jobq.advance_batches());
   soonest := least(soonest, jobq.advance_events());
   soonest := least(soonest, jobq.expire());

@@ -57,6 +57,11 @@ declare
     jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.cancel_many, jobq.retry,
                    jobq.retry_many, jobq.cleanup, jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
                    jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why, jobq.pause, jobq.resume
+    jobq_admin:    execute on function jobq.schedule, jobq.unschedule, jobq.pause_schedule, jobq.resume_schedule,
+                   jobq.run_now, jobq.next_ticks
+    jobq_admin:    select on jobq.schedule_status
+    jobq_reader:   execute on function jobq.next_ticks
+    jobq_reader:   select on jobq.schedule_status
     jobq_admin:    select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
     jobq_admin:    select on jobq.queue_status, jobq.pause_status
     jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find, jobq.why
@@ -75,7 +80,7 @@ declare
   name text;
 begin
   revoke all on all functions in schema jobq from public;
-  revoke all on type jobq.ending, jobq.job_options, jobq.move from public;
+  revoke all on type jobq.ending, jobq.job_options, jobq.move, jobq.cron from public;
   for line in select regexp_matches(list, '(\w+):\s+([^:]*?)\s*(?=\n\s*\w+:|\n\s*$)', 'g') loop
     for name in
       select r.rolname from pg_roles r
