@@ -7,6 +7,7 @@
 #include "bindings/json.h"
 #include "bindings/runs.h"
 
+static int push_batch(lua_State *L);
 static int push_created_at(lua_State *L);
 static int push_idempotency_key(lua_State *L);
 static int push_kind(lua_State *L);
@@ -17,6 +18,7 @@ static int push_run_at(lua_State *L);
 static int push_tags(lua_State *L);
 
 static const luaL_Reg fields[] = {
+    {"batch", push_batch},
     {"created_at", push_created_at},
     {"idempotency_key", push_idempotency_key},
     {"kind", push_kind},
@@ -50,6 +52,24 @@ static int push_seconds(lua_State *L, int64_t us)
 static int push_slice(lua_State *L, struct slice s)
 {
     lua_pushlstring(L, s.data, s.size);
+    return 1;
+}
+
+/* The value of a key of meta, or nil. */
+static int push_meta(lua_State *L, const char *key)
+{
+    struct slice meta = run_check(L)->job.meta;
+
+    if (meta.size == 0 || json_push(L, meta) != 0 || !lua_istable(L, -1)) {
+        lua_pushnil(L);
+        return LUA_TNIL;
+    }
+    return lua_getfield(L, -1, key);
+}
+
+static int push_batch(lua_State *L)
+{
+    (void)push_meta(L, "batch");
     return 1;
 }
 
@@ -98,13 +118,7 @@ static int push_run_at(lua_State *L)
 
 static int push_tags(lua_State *L)
 {
-    struct slice meta = run_check(L)->job.meta;
-
-    if (meta.size == 0 || json_push(L, meta) != 0 || !lua_istable(L, -1)) {
-        lua_newtable(L);
-        return 1;
-    }
-    if (lua_getfield(L, -1, "tags") != LUA_TTABLE) {
+    if (push_meta(L, "tags") != LUA_TTABLE) {
         lua_newtable(L);
     }
     return 1;

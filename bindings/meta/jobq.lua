@@ -57,6 +57,7 @@ local jobq = {}
 ---@field created_at number Unix seconds
 ---@field run_at number Unix seconds: when it was due
 ---@field tags string[]
+---@field batch? jobq.Batch that it is a member of: it may add to it, even when it is closed
 ---@field idempotency_key string the same for all attempts of a job, and no other job's
 ---@field log jobq.Log
 ---@field progress fun(self: jobq.Job, fraction: number, message?: string) 0 to 1: how far it is, for `jobq job ID`; in a loop it costs next to nothing
@@ -123,6 +124,8 @@ function jobq.discard(why) end
 ---@field unique_for? number seconds that the key is held; default until the job ends
 ---@field tags? string[]
 ---@field expires_in? number seconds after it is due in which it has to begin; later it is cancelled
+---@field batch? integer makes it a member of that batch
+---@field batch_member? integer the running member that adds it; batch:enqueue of job.batch says so by itself
 
 --- A job, at once: it stays when this run fails. In a transaction it is tx:enqueue.
 ---@async
@@ -143,6 +146,38 @@ function jobq.enqueue(kind, args, options) end
 ---@return string? message
 ---@return string? code
 function jobq.enqueue_many(kind, list, options) end
+
+--- What is to be done when members of a batch have ended; with that job's arguments comes `batch`:
+--- id, name, event, total, succeeded, failed, cancelled, expired, deleted.
+---@class jobq.Callback
+---@field kind string
+---@field args? table
+---@field options? { queue?: string, priority?: integer, delay?: number, max_attempts?: integer, timeout?: number, tags?: string[] }
+
+---@class jobq.BatchOptions
+---@field name? string for people
+---@field on_success? string|jobq.Callback when all members have completed; a string is a kind
+---@field on_failure? string|jobq.Callback when the first has failed for good
+---@field on_complete? string|jobq.Callback when all have ended, however
+---@field parent? integer a batch that this one is a member of
+---@field refire? boolean a member that is retried by hand opens it again; else it has ended once
+
+--- Jobs that belong together. What comes after is added once, when it has been closed and all members
+--- have ended.
+---@class jobq.Batch
+---@field id integer
+---@field enqueue fun(self: jobq.Batch, kind: string, args?: table, options?: jobq.EnqueueOptions): integer?, string?, string? a member
+---@field enqueue_many fun(self: jobq.Batch, kind: string, list: table[], options?: jobq.EnqueueOptions): integer[]?, string?, string?
+---@field batch fun(self: jobq.Batch, options?: jobq.BatchOptions): jobq.Batch?, string?, string? a batch that is a member
+---@field close fun(self: jobq.Batch): true?, string?, string? from here on only running members add more
+
+--- Opens a batch, at once; in a transaction it is tx:batch. With the id of one that there is, gives that.
+---@async
+---@param options? jobq.BatchOptions|integer
+---@return jobq.Batch?
+---@return string? message
+---@return string? code
+function jobq.batch(options) end
 
 --- assert for what answers `nil, message, code`: gives its arguments back, or raises an error that keeps
 --- the code and says where. It raises for a reply of jobq.http with a status from 400 on, too, with a

@@ -24,6 +24,7 @@ local testing = {}
 ---@field priority? integer
 ---@field max_attempts? integer
 ---@field tags? string[]
+---@field batch? integer that it is a member of
 ---@field created_at? number Unix seconds, default now, as the next
 ---@field run_at? number
 ---@field idempotency_key? string

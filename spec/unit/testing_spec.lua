@@ -346,6 +346,41 @@ describe("enqueuing in a spec", function()
     assert.error_matches(function() assert.enqueued { kind = "email.send" } end, "nothing was$")
   end)
 
+  it("in batches is kept, too", function()
+    local report = handler [[
+      assert(not job.batch or job.batch:enqueue "member")
+      local batch = jobq.batch { on_complete = { kind = "report", args = { n = 1 } } }
+      batch:enqueue("row", { n = 1 }, { priority = 3 })
+      batch:enqueue_many("row", { { n = 2 } })
+      batch:batch():enqueue "inner"
+      jobq.sql.transaction(function(tx) tx:batch(batch):enqueue "in.tx" end)
+      jobq.must(jobq.must(jobq.batch(batch.id)):close())]]({}, { batch = 7 })
+    assert.is_nil(report.error)
+    local told = {}
+    for i, job in ipairs(report.enqueued) do
+      told[i] = ("%s %d"):format(job.kind, job.batch)
+    end
+    assert.same({ "member 7", "row 1", "row 1", "inner 2", "in.tx 1" }, told)
+    assert.enqueued { kind = "member", batch_member = 1 }
+  end)
+
+  it("in a batch that cannot be says what is wrong", function()
+    local function fails(body, message)
+      assert.matches("one.lua:3: " .. message, handler(body)().error, 1, true)
+    end
+    fails("jobq.batch { on_sucess = 'x' }",
+      "jobq.batch: unknown option 'on_sucess'\nhint: did you mean 'on_success'?")
+    fails("jobq.batch { on_success = 7 }", "jobq.batch: on_success: expected the name of a kind, "
+      .. "or { kind =, args =, options = }, got a number")
+    fails("jobq.batch { parent = 'x' }", "jobq.batch: parent: expected the id of a batch, got 'x'")
+    fails("jobq.batch { refire = 1 }", "jobq.batch: refire: expected a boolean, got a number")
+    fails("jobq.batch 'x'", "jobq.batch: expected a table of options, got 'x'")
+    fails("jobq.batch():enqueue('a', {}, { prio = 1 })", "batch:enqueue: unknown option 'prio'")
+    fails("jobq.batch():clos()", "a batch has no method 'clos'\nhint: did you mean 'close'?")
+    fails("jobq.batch { on_success = { kind = 'a', args = { f = print } } }",
+      "jobq.batch: on_success: ")
+  end)
+
   it("is undone with a transaction", function()
     local report = handler [[
       jobq.sql.transaction(function(tx)

@@ -6,9 +6,9 @@ local nearest = require "jobq.nearest"
 local M = {}
 
 local OPTIONS = {
-  delay = "number", expires_in = "number", max_attempts = "number", priority = "number",
-  queue = "string", run_at = "number", tags = "table", timeout = "number",
-  unique_for = "number", unique_key = "string",
+  batch = "number", batch_member = "number", delay = "number", expires_in = "number",
+  max_attempts = "number", priority = "number", queue = "string", run_at = "number",
+  tags = "table", timeout = "number", unique_for = "number", unique_key = "string",
 }
 
 -- Levels of errors: here, one_of or many_of, the function that the handler calls, the handler.
@@ -95,19 +95,20 @@ function M.many_of(where, run, kind, list, options)
   return ids
 end
 
-local function on_queue(sql, values, count)
+--- Statements on the database of the jobs.
+function M.on_queue(sql, values, count)
   local rows, message, code, detail, hint = database.run_alone("queue", sql, values, count)
   return rows, message, code, detail, hint
 end
 
 function M.enqueue(kind, args, options)
-  local id, message, code, detail, hint = M.one_of("jobq.enqueue", on_queue, kind, args, options)
+  local id, message, code, detail, hint = M.one_of("jobq.enqueue", M.on_queue, kind, args, options)
   return id, message, code, detail, hint
 end
 
 function M.enqueue_many(kind, list, options)
   local ids, message, code, detail, hint =
-    M.many_of("jobq.enqueue_many", on_queue, kind, list, options)
+    M.many_of("jobq.enqueue_many", M.on_queue, kind, list, options)
   return ids, message, code, detail, hint
 end
 

@@ -1,5 +1,6 @@
 --- What handlers get from require "jobq".
 local core = require "jobq.core"
+local batch = require "jobq.batch"
 local enqueue = require "jobq.enqueue"
 local must = require "jobq.must"
 local settings = require "jobq.settings"
@@ -17,6 +18,7 @@ if settings.text("sql.rollback", "false") == "true" then
 end
 
 return strict.close("jobq", {
+  batch = batch.batch,
   compress = module("compress", core.compress),
   config = settings.config,
   crypto = require "jobq.crypto",

@@ -1,5 +1,6 @@
 --- What run gets. `id`, `attempt` and `args` are in the table, the rest is made on demand: ten
 --- thousand waiting jobs should cost little.
+local batch = require "jobq.batch"
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
 local strict = require "jobq.strict"
@@ -7,7 +8,7 @@ local strict = require "jobq.strict"
 local LAZY = {
   "created_at", "idempotency_key", "kind", "max_attempts", "priority", "queue", "run_at", "tags",
 }
-local NAMES = { "args", "attempt", "id", "log", "progress", table.unpack(LAZY) }
+local NAMES = { "args", "attempt", "batch", "id", "log", "progress", table.unpack(LAZY) }
 local NO_FRACTION = "progress '%s' is not a number from 0 to 1\nhint: job:progress(done / total)"
 local SLACK = 1e-6 -- sums of fractions go a little beyond 1
 
@@ -41,6 +42,9 @@ function Job.__index(job, name)
     return log
   elseif name == "progress" then
     return tell_progress
+  elseif name == "batch" then
+    local id = core.run.field "batch"
+    return id and rawset(job, name, batch.of_member(id, job.id)).batch
   end
   local value = core.run.field(name)
   if value == nil then

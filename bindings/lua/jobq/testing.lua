@@ -25,8 +25,8 @@ local FAILED, DISCARDED, SNOOZED = 1, 2, 3 -- as in jobq.runner
 local WORDS = { [FAILED] = "failed", [DISCARDED] = "discard", [SNOOZED] = "snooze" }
 
 local OPTIONS = {
-  attempt = true, created_at = true, id = true, idempotency_key = true, max_attempts = true,
-  priority = true, queue = true, run_at = true, tags = true,
+  attempt = true, batch = true, created_at = true, id = true, idempotency_key = true,
+  max_attempts = true, priority = true, queue = true, run_at = true, tags = true,
 }
 
 --- What the spec that runs has arranged.

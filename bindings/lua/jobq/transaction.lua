@@ -1,5 +1,6 @@
 --- A transaction of a handler: BEGIN, what the handler's function does, COMMIT. Any other way out
 --- than a plain return leaves it to the session's end to roll back, which waits for nothing.
+local batches = require "jobq.batch"
 local core = require "jobq.core"
 local database = require "jobq.database"
 local enqueue = require "jobq.enqueue"
@@ -79,6 +80,12 @@ function methods.enqueue_many(tx, kind, list, options)
   local ids, message, code, detail, hint =
     enqueue.many_of("tx:enqueue_many", runner_in(tx), kind, list, options)
   return ids, message, code, detail, hint
+end
+
+--- A new one, or one that there is, for what is added in this transaction.
+function methods.batch(tx, given)
+  local batch, message, code, detail, hint = batches.of("tx:batch", runner_in(tx), given)
+  return batch, message, code, detail, hint
 end
 
 --- Said here, done with the COMMIT.

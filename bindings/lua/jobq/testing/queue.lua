@@ -5,6 +5,16 @@ local M = {}
 
 local NO_DATABASE = "jobq.sql: there is no database in this spec\nhint: t.database()"
 
+--- Batches have numbers, and nothing comes of them.
+local function answer_of_batch(sql, world)
+  if sql == core.sql.statement "open_batch" then
+    world.expected.last_batch = (world.expected.last_batch or 0) + 1
+    return { { id = world.expected.last_batch } }
+  elseif sql == core.sql.statement "close_batch" then
+    return { { closed = true } }
+  end
+end
+
 --- These change nothing that a spec without a database could see.
 local function is_transaction(sql)
   return sql:find("^begin") or sql:find("^savepoint ") or sql:find("^release savepoint ")
@@ -49,6 +59,10 @@ function Session:query(sql, values)
   local jobs = read_jobs(sql, values)
   if jobs then
     return self:keep(jobs, self.in_transaction and self.jobs or self.world.enqueued)
+  end
+  self.answer = answer_of_batch(sql, self.world)
+  if self.answer then
+    return true
   elseif is_transaction(sql) then
     self.in_transaction = true
     self.marks[sql:match("^savepoint (.*)$") or ""] = #self.jobs
