@@ -506,6 +506,8 @@ describe("a batch", function()
         'on_complete cannot have the option "unique_key"' },
       { "jobq.open_batch(on_complete => '{\"kind\": \"a\", \"options\": {\"prio\": 1}}')",
         'on_complete cannot have the option "prio"' },
+      { "jobq.open_batch(on_complete => '{\"kind\": \"a\", \"options\": 7}')",
+        "options are 7, expected a JSON object" },
     }
     for _, case in ipairs(cases) do
       it(case[1], function()

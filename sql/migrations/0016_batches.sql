@@ -91,12 +91,13 @@ begin
     raise 'args of % have a "batch", which is where the batch says what became of it', event
       using errcode = 'invalid_parameter_value';
   end if;
-  o := jobq.read_options(coalesce(whole -> 'options', '{}'));
-  select k into unknown from jsonb_object_keys(whole -> 'options') k where k <> all (options) limit 1;
+  select k into unknown from jsonb_object_keys(case when jsonb_typeof(whole -> 'options') = 'object' then whole -> 'options' end) k
+    where k <> all (options) limit 1;
   if found then
     raise '% cannot have the option %', event, jobq.shown(unknown) using errcode = 'invalid_parameter_value',
       hint = 'callbacks have ' || array_to_string(options, ', ');
   end if;
+  o := jobq.read_options(coalesce(whole -> 'options', '{}'));
   checked := jobq.check_options(whole ->> 'kind', o);
   perform jobq.route(whole ->> 'kind', o.queue);
   return whole;
