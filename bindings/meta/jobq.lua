@@ -179,6 +179,22 @@ function jobq.enqueue_many(kind, list, options) end
 ---@return string? code
 function jobq.batch(options) end
 
+---@class jobq.Ended
+---@field id integer
+---@field status "completed" | "failed" | "cancelled"
+---@field result? any what its handler gave to jobq.done
+---@field error? string
+
+--- Waits until another job has ended, however it did. Nobody else is held up, but this run keeps its place, so give it a
+--- timeout: jobs that wait for jobs can fill all places of the workers. Codes: timeout, not_found.
+---@async
+---@param id integer
+---@param options? { timeout?: number } seconds; without, as long as the run may take
+---@return jobq.Ended? job
+---@return string? message
+---@return string? code
+function jobq.await(id, options) end
+
 --- assert for what answers `nil, message, code`: gives its arguments back, or raises an error that keeps
 --- the code and says where. It raises for a reply of jobq.http with a status from 400 on, too, with a
 --- code like "http_404". If the code says that another attempt cannot help (what

@@ -132,7 +132,9 @@ check("roles", function(context)
         where not exists (select from pg_roles where rolname = n)) as missing,
       current_user::text as me,
       has_table_privilege('jobq.job', 'select') as looks,
-      has_function_privilege('jobq.retry(bigint, interval, int)', 'execute') as changes,
+      (select has_function_privilege(p.oid, 'execute')
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname = 'jobq' and p.proname = 'retry') as changes,
       has_table_privilege('jobq.ready', 'select, insert, delete') as runs]])
   if r.missing[1] then
     return "warn", "missing: " .. table.concat(r.missing, ", "),

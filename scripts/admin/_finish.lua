@@ -1,11 +1,13 @@
 --- Waiting for the end of a job, and telling it.
 local failure = require "_failure"
+local host = require "jobq.host"
 local jobs = require "_jobs"
-local poll = require "_poll"
 local text = require "_text"
 local time = require "_time"
 
 local M = {}
+
+local LOOK_S = 1
 
 local ENDED = { completed = true, failed = true, cancelled = true }
 
@@ -21,14 +23,26 @@ local function judge(job, id, seconds)
   end
 end
 
+-- Told of the end on a channel, and looks now and then all the same: a pooler keeps notifications
+-- to itself, and one may be missed (jobq.watch).
+local function wait_until_ended(context, id, seconds)
+  local sql = ("select %s from jobq.find($1::bigint) j"):format(jobs.COLUMNS)
+  local deadline = seconds and host.time() + seconds
+  context.db:query "listen jobq_ended"
+  context.db:query("select jobq.watch($1::bigint)", id)
+  while true do
+    local job = context.db:row(sql, id)
+    local left = deadline and deadline - host.time() or LOOK_S
+    if not job or ENDED[job.status] or left <= 0 then
+      return job
+    end
+    context.db:wait(math.min(left, LOOK_S))
+  end
+end
+
 --- The exit status is that of the job: raises unless it completed. seconds: nil for no end.
 function M.wait(context, id, seconds)
-  local sql = ("select %s from jobq.find($1::bigint) j"):format(jobs.COLUMNS)
-  local job
-  poll.wait(seconds, function()
-    job = context.db:row(sql, id)
-    return (not job or ENDED[job.status]) or nil
-  end)
+  local job = wait_until_ended(context, id, seconds)
   if not job then
     failure.raise("not_found", ("job %d is gone"):format(id), jobs.KEPT)
   elseif context.json then

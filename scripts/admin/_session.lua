@@ -178,6 +178,11 @@ function Session:row(sql, ...)
   return self:query(sql, ...)[1]
 end
 
+--- Until a notification comes, at most so many seconds.
+function Session:wait(seconds)
+  self.conn:notifications(seconds)
+end
+
 function Session:close()
   if self.conn then
     self.conn:close()

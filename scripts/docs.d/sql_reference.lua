@@ -48,7 +48,8 @@ local function add_function(out, each)
   local arguments = plain(each.arguments):gsub(", ", ",\n  ")
   table.insert(out, ("### jobq.%s\n\n%s\n"):format(each.name:gsub("_", "\\_"), each.text or ""))
   table.insert(out, ("```text\njobq.%s(%s)\n  returns %s\n```\n"):format(
-    each.name, arguments == "" and "" or "\n  " .. arguments .. "\n", plain(each.result)))
+    each.name, arguments == "" and "" or "\n  " .. arguments .. "\n",
+    each.result and plain(each.result) or "its inout parameters; CALL it"))
   table.insert(out, ("For %s.\n"):format(each.roles:gsub("_", "\\_")))
 end
 

@@ -217,3 +217,158 @@ describe("who cancels a job", function()
     assert.equal("expired", db:job(id).error)
   end)
 end)
+
+describe("the result of a job", function()
+  local db, w
+
+  before_each(function()
+    db = postgres.database()
+    w = protocol.worker(db, { kinds = { "a" } })
+  end)
+
+  after_each(function()
+    protocol.finish(db)
+  end)
+
+  local function waiter(id, timeout)
+    local person = db:connect()
+    assert(person:send("call jobq.await($1, $2)", id, timeout))
+    return person
+  end
+
+  local function sleeps(person)
+    db:wait_until("it sleeps between two looks",
+      "select wait_event = 'PgSleep' from pg_stat_activity where pid = $1::int",
+      person:backend_pid())
+  end
+
+  it("is found by its id, with its status and its error", function()
+    local id = db:enqueue { "a" }
+    local function look()
+      return db:row("select * from jobq.result($1)", id)
+    end
+    assert.same({ status = "pending" }, look())
+    local job = w:claim_one()
+    assert.same({ status = "processing" }, look())
+    w:finish(job, "completed", { result = '{"n": 1}' })
+    assert.same({ status = "completed", result = '{"n": 1}' }, look())
+    db:enqueue { "a" }
+    id = w:claim_one().id
+    w:finish({ seq = 2, slot = 1 }, "failed", { error = "boom" })
+    assert.same({ status = "failed", error = "boom" }, look())
+    id = 999
+    assert.same({}, look())
+  end)
+
+  it("is awaited outside of transactions, until the job ends", function()
+    local id = db:enqueue { "a" }
+    local person = waiter(id, "1 minute")
+    sleeps(person)
+    w:finish(w:claim_one(), "completed", { result = "[1]" })
+    assert.same({ { status = "completed", result = "[1]" } }, person:result())
+  end)
+
+  it("is awaited no longer than was said", function()
+    local id = db:enqueue { "a" }
+    assert.same({ { status = "pending" } }, waiter(id, "10 ms"):result())
+    assert.same({ { status = "pending" } }, waiter(id, "0"):result())
+  end)
+
+  it("is awaited without holding old row versions", function()
+    local person = waiter(db:enqueue { "a" }, "1 minute")
+    sleeps(person)
+    local mark = db:value "select txid_current()"
+    db:wait_until("it has let go of what was there before", [[
+      select state = 'active' and coalesce(backend_xmin::text::bigint > $2::bigint, true)
+      from pg_stat_activity where pid = $1::int]], person:backend_pid(), mark)
+    w:finish(w:claim_one(), "completed")
+    assert.equal("completed", person:result()[1].status)
+  end)
+
+  for what, sql in pairs {
+    ["a block"] = { "begin", "call jobq.await(1)", "rollback" },
+    ["a block in one message"] = { "begin; call jobq.await(1)", nil, "rollback" },
+    ["an anonymous block in a transaction"] = {
+      "begin", [[do $$ declare s text; r json; e text; begin
+        call jobq.await(1, null, s, r, e); end $$]], "rollback",
+    },
+  } do
+    it("is not awaited inside of a transaction: " .. what, function()
+      local message, code, _, hint
+      db:enqueue { "a" }
+      for i = 1, 2 do
+        if sql[i] then
+          local rows
+          rows, message, code, _, hint = db:try(sql[i])
+          assert(rows or i == 2 or not sql[2])
+        end
+      end
+      db:query(sql[3])
+      assert.same({ "jobq.await cannot wait inside of a transaction", "25001" }, { message, code })
+      assert.match("^CALL it outside of BEGIN and COMMIT", hint)
+    end)
+  end
+
+  it("is awaited for jobs that there are, for a time that can be", function()
+    local _, message, code = db:try "call jobq.await(999)"
+    assert.same({ "job 999 does not exist", "P0002" }, { message, code })
+    _, message, code = db:try("call jobq.await($1, '-1 s')", db:enqueue { "a" })
+    assert.same({ "timeout -00:00:01 is negative", "22023" }, { message, code })
+  end)
+
+  it("is told on a channel to those who watch, once, whatever ends the job", function()
+    local person = protocol.session(db)
+    person:sql "listen jobq_ended"
+    local ends = {
+      function() w:finish(w:claim_one(), "completed") end,
+      function(id) db:query("select jobq.cancel($1)", id) end,
+      function(id)
+        db:query([[update jobq.ready set meta = '{"expires": 1, "expires_in": 1}'
+          where id = $1]], id)
+        db:query("insert into jobq.expiry select now(), $1", id)
+        db:query "select jobq.expire()"
+      end,
+      function(id)
+        w:finish(w:claim_one(), "retry")
+        assert.same({}, person:heard())
+        db:query "update jobq.ready set run_at = now()"
+        w:finish(w:claim_one(), "failed")
+        assert.equal(0, db:value("select count(*) from jobq.waiter where job_id = $1", id))
+      end,
+    }
+    for _, finish in ipairs(ends) do
+      local id = db:enqueue { "a" }
+      person:sql("select jobq.watch($1)", id)
+      person:sql("select jobq.watch($1)", id)
+      finish(id)
+      assert.same({ tostring(id) }, person:heard(5))
+    end
+    assert.equal(0, db:value "select count(*) from jobq.waiter")
+    db:enqueue { "a" }
+    w:finish(w:claim_one(), "completed")
+    assert.same({}, person:heard())
+  end)
+
+  it("is told by a worker with the rights of one", function()
+    local id = db:enqueue { "a" }
+    db:query("select jobq.watch($1)", id)
+    w:sql "set role jobq_worker"
+    w:finish(w:claim_one(), "completed")
+    assert.equal(0, db:value "select count(*) from jobq.waiter")
+  end)
+
+  it("does not have settling wait for somebody who watches in a long transaction", function()
+    local person = protocol.session(db)
+    local id = db:enqueue { "a" }
+    person:sql "begin"
+    person:sql("select jobq.watch($1)", id)
+    w:finish(w:claim_one(), "completed")
+    assert.equal("completed", db:job(id).status)
+  end)
+
+  it("is not watched for ever", function()
+    db:query "insert into jobq.waiter values (1, now() - interval '2 days'), (2, now())"
+    db:query "select jobq.cleanup()"
+    assert.equal(2, db:value "select job_id from jobq.waiter")
+  end)
+end)

@@ -15,6 +15,8 @@ local EXECUTE = {
   cancel = "admin", cancel_many = "admin", retry = "admin", retry_many = "admin", edit = "admin",
   forget = "admin", delete_finished = "admin", reload = "admin", stop_worker = "admin",
   pause = "admin", resume = "admin",
+  result = "admin reader worker", watch = "admin reader", await = "admin reader",
+  refusal_to_commit = "admin reader", tell_waiters = "",
   recover = "admin worker", cleanup = "admin worker",
   declare_kinds = "worker", sort_lanes = "worker", settle = "worker", complete = "worker",
   wake_lanes = "worker", wake = "worker", reconcile = "worker",
@@ -72,7 +74,7 @@ local RELATIONS = {
   attempt = { worker = "INSERT" },
   job_log = { worker = "INSERT" },
   sleeper = { worker = "DELETE INSERT SELECT" },
-  unique_key = { worker = "DELETE SELECT" }, expiry = {},
+  unique_key = { worker = "DELETE SELECT" }, expiry = {}, waiter = { worker = "SELECT" },
   cancel_request = { worker = "DELETE SELECT" },
   finished_completed = {}, finished_completed_default = {}, finished_completed_DAY = {},
   finished_failed = {}, finished_cancelled = {},
@@ -108,7 +110,8 @@ local GRANTS = [[
   group by 1, 2, 3]]
 
 local FUNCTIONS = [[
-  select p.proname as name, format('select * from jobq.%I(%s)', p.proname, (
+  select p.proname as name, format(case p.prokind when 'p' then 'call' else 'select * from' end
+      || ' jobq.%I(%s)', p.proname, (
       select string_agg('null::' || format_type(t.type, null), ', ' order by t.number)
       from unnest(p.proargtypes) with ordinality t (type, number))) as call
   from pg_proc p where p.pronamespace = 'jobq'::regnamespace order by 1]]

@@ -1,3 +1,5 @@
+local build = require "support.build"
+local codec = require("jobq.core").json
 local engine = require "support.engine"
 local samples = require "support.samples"
 
@@ -50,6 +52,51 @@ describe("jobs under control:", function()
     local id = tonumber(db:wait_for(db:enqueue { "make" }, "completed").result)
     meta = db:value("select meta ->> 'expires_in' from jobq.find($1)", id)
     assert.equal(60, tonumber(meta))
+  end)
+
+  it("one is waited for by the command, told as soon as it ends", function()
+    local held = db:enqueue { "note.held", args = notes:args() }
+    notes:wait_for(1, start())
+    local id = tostring(held)
+    local waiting = engine.process.start {
+      build.program "jobq", "wait", id, "--json", env = { JOBQ_DSN = db.dsn },
+    }
+    db:wait_until("the command waits", "select exists (select from jobq.waiter)")
+    local answer = jobq({ "wait", id, "--timeout", "20ms" })
+    assert.same({ 1, true }, { answer.status, answer.err:find("still processing") ~= nil })
+    notes:go()
+    assert.equal(0, waiting:wait())
+    assert.equal("completed", codec.decode(waiting:output()).status)
+    assert.equal(0, jobq({ "wait", id }).status)
+    assert.equal(3, jobq({ "wait", "99" }).status)
+  end)
+
+  it("one is waited for by another, which goes on with its result", function()
+    local function handlers(text)
+      return engine.worker(db, { ["a.lua"] = [[local jobq = require "jobq"
+        return {
+          child = { run = function(job) return jobq.done { n = job.args.n * 2 } end },
+          wrong = { max_attempts = 1, run = function() error "no luck" end },
+          parent = { run = function(job)
+            ]] .. text .. [[
+          end },
+        }]] }, { executors = 1 })
+    end
+    handlers [[
+      local id = jobq.enqueue("a.child", { n = 21 })
+      local other = jobq.enqueue("a.wrong")
+      local late = jobq.enqueue("nobody.knows")
+      local _, message, code = jobq.await(late, { timeout = 0.05 })
+      local _, none, not_found = jobq.await(late + 10)
+      local ok, bad = pcall(jobq.await, id, { timout = 1 })
+      return jobq.done {
+        jobq.must(jobq.await(id)).result.n, jobq.await(other, { timeout = 30 }).status,
+        (message:gsub("%d+", "N")), code, (none:gsub("%d+", "N")), not_found, bad:match ": (.*)",
+      }]]
+    local job = db:wait_for(db:enqueue { "a.parent" }, "completed")
+    assert.same({ 42, "failed", "job N is still pending", "timeout", "job N does not exist",
+      "not_found", "unknown option 'timout', expected timeout",
+    }, codec.decode(job.result))
   end)
 
   it("a cancelled one says who asked, and why", function()

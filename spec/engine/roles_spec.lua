@@ -12,7 +12,8 @@ end }]]
 local CALLS = {
   producer = { enqueue = { "enqueue", "a" } },
   reader = {
-    jobs = { "jobs" }, job = { "job", "1" }, why = { "why", "1" }, stats = { "stats" },
+    jobs = { "jobs" }, wait = { "wait", "3" }, job = { "job", "1" }, why = { "why", "1" },
+    stats = { "stats" },
     kinds = { "kinds" }, logs = { "logs", "1" }, workers = { "workers" }, doctor = { "doctor" },
     health = { "health", "--ready" }, queues = { "queues" },
   },
@@ -52,12 +53,14 @@ describe("roles", function()
     return engine.jobq({ dsn = dsn(role) }, words)
   end
 
-  -- One job that failed, one that waits.
+  -- One job that failed, one that waits, one that has completed.
   local function have_jobs()
     local app = db:connect("user=spec_producer")
     failed = assert(app:query [[select jobq.enqueue('a', '{"wrong": true}') as id]])[1].id
     waiting = assert(app:query "select jobq.enqueue('a', delay => '1 hour') as id")[1].id
+    local done = assert(app:query "select jobq.enqueue('a') as id")[1].id
     db:wait_for(failed, "failed")
+    db:wait_for(done, "completed")
   end
 
   it("of the commands are those that they name", function()
@@ -108,7 +111,7 @@ describe("roles", function()
     refuses("producer", "admin")
     refuses("reader", "producer")
     refuses("reader", "admin")
-    assert.equal(3, as("admin", { "job", "3" }).status)
+    assert.equal(3, as("admin", { "job", "4" }).status)
     assert.equal("pending", db:job(waiting).status)
     assert.is_true(w:is_running())
     assert.equal(0, w:stop())

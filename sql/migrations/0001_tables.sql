@@ -268,6 +268,13 @@ create table jobq.cancel_request (
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 comment on table jobq.cancel_request is 'Wishes that running jobs be cancelled, until their workers have heard them.';
 
+-- Whose end is waited for: who settles it notifies only if there is a row. One a job, however many wait.
+create table jobq.waiter (
+  job_id bigint primary key,
+  since  timestamptz not null default now()
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table jobq.waiter is 'Jobs whose end somebody waits for, and wants to be told of.';
+
 -- What the schema says of itself ---------------------------------------------------------------------
 
 -- Versions compare part by part: 0.10.0 is later than 0.9.0.

@@ -21,8 +21,8 @@
 --
 -- What goes back to ready wakes nobody here: that is a later statement (wake_lanes), as for enqueue.
 --
--- Jobs that belong to something larger (a unique key, a batch, a limit) are told to jobq.follow_up; for the others
--- there is nothing to do.
+-- Jobs that belong to something larger (a unique key, a batch, a limit), or whose end somebody waits for, are told to
+-- jobq.follow_up; for the others there is nothing to do.
 --
 -- plpgsql, because it keeps its plan; a function in language sql is planned again at every call before 18.
 create type jobq.move as (job jobq.ready, outcome text);
@@ -138,7 +138,8 @@ begin
   )
   select (select array_agg(r.seq) from refused r), (select array_agg(r.slot) from refused r),
     (select array_agg(row(f.job, f.outcome)::jobq.move) from fresh f
-      where (f.job).meta ?| larger or f.outcome = 'park')
+      where (f.job).meta ?| larger or f.outcome = 'park'
+        or (f.job).id in (select w.job_id from jobq.waiter w))
     into refused_seqs, refused_slots, moves;
   if moves is not null then
     perform jobq.follow_up(moves);

@@ -27,7 +27,7 @@ begin
       values (gone.id, gone.created_at, coalesce(nullif(least(gone.run_at, due), 'infinity'), now()), now(), now(),
         gone.lane_id, gone.kind_id, 'cancelled', gone.priority, gone.attempt, gone.max_attempts, gone.args,
         coalesce(gone.meta, '{}') || jsonb_build_object('cancelled_by', who), left(cancel.reason, 1000));
-      if gone.meta is not null then
+      if gone.meta is not null or exists (select from jobq.waiter w where w.job_id = gone.id) then
         perform jobq.follow_up(array[row(gone, 'cancelled')::jobq.move]);
       end if;
       return 'cancelled';

@@ -147,6 +147,7 @@ begin
     select k.ctid from jobq.unique_key k where k.until < now() for update skip locked));
   perform jobq.forget_steps(keep, keep_failed);
   delete from jobq.sleeper s where not exists (select from jobq.worker w where w.id = s.worker_id and w.state = 'running');
+  delete from jobq.waiter w where w.since < now() - interval '1 day';
   delete from jobq.progress p where not exists (
     select from jobq.lease l where l.worker_id = p.worker_id and l.seq = p.seq and p.slot <> all (l.done));
   delete from jobq.cancel_request c where requested_at < now() - interval '1 hour'

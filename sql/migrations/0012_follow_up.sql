@@ -19,6 +19,7 @@ begin
   where u.kind_id = k.kind_id and u.key = k.key and u.job_id = k.id and u.until is null;
   perform jobq.follow_schedules(moves);
   perform jobq.tell_batches(moves);
+  perform jobq.tell_waiters(moves);
   perform jobq.park_waits(moves);
 end $$;
 comment on function jobq.follow_up is 'Does what the moves of jobs mean for what they belong to; in the transaction that moved them.';

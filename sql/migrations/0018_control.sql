@@ -1,5 +1,5 @@
 -- min_worker: 0.1.0
--- control - jobs that expire before they begin; waiting for the end of a job; changing many by hand.
+-- control - jobs that expire before they begin; results, and waiting for them; changing many by hand.
 --
 -- Expiry. A job that has not begun by then is cancelled with the error 'expired': by the worker that has claimed it
 -- (claim tells how long it still has), else by the sweep, which finds it in this table. A row stays as long as the
@@ -82,3 +82,85 @@ begin
     from jobq.expiry e order by e.at limit 1);
 end $$;
 comment on function jobq.expire is 'Cancels waiting jobs that have expired; seconds until it wants to be called again, null: none expires.';
+
+-- Results and waiting ------------------------------------------------------------------------------
+
+-- A result lives as long as its job's row: completed jobs go by the day, so none has a time of its own to be kept.
+create function jobq.result(id bigint, out status text, out result json, out error text)
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select f.status, f.result, f.error from jobq.find($1) f
+$$;
+comment on function jobq.result is 'The status of a job, its result if it has completed with one, and its error; nulls if there is no such job.
+
+Kept as long as the job itself: 7 days, or what cleanup is told.';
+
+-- Who waits listens to the channel jobq_ended first, then calls this, and looks when that is committed: an end that came
+-- before is found, one that comes later is told. An end whose transaction was under way at that moment may be missed,
+-- so who waits looks again once in a while.
+create function jobq.watch(id bigint) returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  insert into jobq.waiter (job_id) select $1 where $1 is not null on conflict do nothing
+$$;
+comment on function jobq.watch is 'Has the end of a job told on the channel jobq_ended, with its id, once.';
+
+create function jobq.tell_waiters(moves jobq.move[]) returns void
+language plpgsql as $$
+begin
+  perform pg_notify('jobq_ended', t.job_id::text) from (
+    select (m.job).id as job_id from unnest(moves) m where m.outcome in ('completed', 'failed', 'cancelled')) e
+    join jobq.waiter t on t.job_id = e.job_id;
+  if found then
+    delete from jobq.waiter w using unnest(moves) m
+      where w.job_id = (m.job).id and m.outcome in ('completed', 'failed', 'cancelled');
+  end if;
+end $$;
+comment on function jobq.tell_waiters is 'Notifies those who wait for jobs that have ended; part of jobq.follow_up.';
+
+-- What PostgreSQL says to a COMMIT inside of a transaction, in the language of the session.
+create function jobq.refusal_to_commit() returns text
+language plpgsql as $$
+begin
+  commit;
+exception when invalid_transaction_termination then
+  return sqlerrm;
+end $$;
+comment on function jobq.refusal_to_commit is 'The message that tells a COMMIT inside of a transaction from others; for jobq.await.';
+
+-- A function that waits would hold the oldest row versions of the whole database until it is done. A procedure can
+-- commit before each look, and holds them no longer than a pause. It has the caller's rights and settings, because one
+-- that had others could not commit.
+create procedure jobq.await(
+  id bigint, timeout interval default '1 minute',
+  inout status text default null, inout result json default null, inout error text default null
+)
+language plpgsql as $$
+declare
+  deadline timestamptz := clock_timestamp() + timeout;
+  refusal text := jobq.refusal_to_commit();
+  pause float8 := 0.005;
+  longest constant float8 := 0.25;
+begin
+  if timeout < '0' then
+    raise 'timeout % is negative', timeout using errcode = 'invalid_parameter_value';
+  end if;
+  begin
+    commit;                                            -- refused in either case: this block is a subtransaction
+  exception when invalid_transaction_termination then
+    if sqlerrm = refusal then
+      raise 'jobq.await cannot wait inside of a transaction' using errcode = 'active_sql_transaction',
+        hint = 'CALL it outside of BEGIN and COMMIT, and of functions; there, jobq.result(id) looks once';
+    end if;
+  end;
+  loop
+    select r.status, r.result, r.error into status, result, error from jobq.result(await.id) r;
+    if status is null then
+      raise 'job % does not exist', await.id using errcode = 'no_data_found';
+    end if;
+    exit when status in ('completed', 'failed', 'cancelled') or clock_timestamp() >= deadline;
+    commit;
+    perform pg_sleep(least(pause, extract(epoch from deadline - clock_timestamp())));
+    pause := least(pause * 1.5, longest);
+    commit;
+  end loop;
+end $$;
+comment on procedure jobq.await is 'Waits until a job has ended, at most the timeout (null: without end): its status then, its result and its error. CALL it outside of transactions.';

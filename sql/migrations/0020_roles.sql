@@ -72,6 +72,12 @@ declare
                    jobq.keep_sleep, jobq.wait_event
     jobq_admin:    execute on function jobq.emit_event, jobq.steps
     jobq_reader:   execute on function jobq.steps
+    jobq_worker:   execute on function jobq.result
+    jobq_worker:   select on jobq.waiter
+    jobq_admin:    execute on function jobq.result, jobq.watch, jobq.refusal_to_commit
+    jobq_admin:    execute on procedure jobq.await
+    jobq_reader:   execute on function jobq.result, jobq.watch, jobq.refusal_to_commit
+    jobq_reader:   execute on procedure jobq.await
     all:           usage on schema jobq
     all:           execute on function jobq.schema_state, jobq.min_worker, jobq.schema_of
     all:           select on jobq.migration
@@ -79,7 +85,7 @@ declare
   line text[];
   name text;
 begin
-  revoke all on all functions in schema jobq from public;
+  revoke all on all routines in schema jobq from public;
   revoke all on type jobq.ending, jobq.job_options, jobq.move, jobq.cron from public;
   for line in select regexp_matches(list, '(\w+):\s+([^:]*?)\s*(?=\n\s*\w+:|\n\s*$)', 'g') loop
     for name in

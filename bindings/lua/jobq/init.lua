@@ -1,4 +1,5 @@
 --- What handlers get from require "jobq".
+local await = require "jobq.await"
 local core = require "jobq.core"
 local batch = require "jobq.batch"
 local enqueue = require "jobq.enqueue"
@@ -18,6 +19,7 @@ if settings.text("sql.rollback", "false") == "true" then
 end
 
 return strict.close("jobq", {
+  await = await.await,
   batch = batch.batch,
   compress = module("compress", core.compress),
   config = settings.config,
