@@ -18,6 +18,7 @@
 #include "bindings/process.h"
 #include "bindings/run_log.h"
 #include "bindings/run_progress.h"
+#include "bindings/run_steps.h"
 #include "bindings/runs.h"
 #include "bindings/secret.h"
 #include "bindings/sleep.h"
@@ -41,6 +42,9 @@ static const luaL_Reg task_functions[] = {
 static const luaL_Reg run_functions[] = {
     {"field", bind_run_field},
     {"keep_result", bind_run_keep_result},
+    {"memo", bind_run_memo},
+    {"park", bind_run_park},
+    {"place", bind_run_place},
     {"progress", bind_run_progress},
     {NULL, NULL},
 };

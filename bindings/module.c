@@ -104,6 +104,9 @@ static void on_over(struct task *t, enum task_result result, const char *error)
 
     run->over = true;
     run->result = result;
+    if (result == TASK_LEFT) {
+        return; /* without results */
+    }
     if (result != TASK_OK) {
         lua_pushstring(run->L, error);
     } else if (lua_checkstack(run->L, t->nresults)) {
@@ -152,7 +155,7 @@ static int run_alone(lua_State *L)
     while (!run.closed) {
         (void)uv_run(vm->loop, UV_RUN_NOWAIT);
     }
-    return run.result == TASK_OK ? lua_gettop(L) : lua_error(L);
+    return run.result == TASK_OK || run.result == TASK_LEFT ? lua_gettop(L) : lua_error(L);
 }
 
 /* The table, as often as somebody empties package.loaded: busted does. */

@@ -16,6 +16,7 @@
 #include "bindings/json.h"
 #include "bindings/run_log.h"
 #include "bindings/run_look.h"
+#include "bindings/run_steps.h"
 #include "bindings/trace.h"
 
 /* More runs at a time than any worker has; a higher name is a broken peer. */
@@ -254,6 +255,9 @@ static void on_done(struct task *task, enum task_result result, const char *erro
     m.ran_us = (int64_t)(r->runs->now_us - r->started_us);
     if (result == TASK_OK) {
         read_verdict(r, &m);
+    } else if (result == TASK_LEFT) {
+        m.verdict = task->stopped ? VERDICT_STOPPED : VERDICT_PARKED;
+        m.delay_s = r->park_s;
     } else {
         m.verdict = result == TASK_STOPPED ? VERDICT_STOPPED : VERDICT_FAILED;
         m.error = slice_of(error);
@@ -381,6 +385,7 @@ static void forget(struct run *r)
         TAILQ_REMOVE(&rs->stopping, r, stop_link);
     }
     run_progress_forget(r);
+    run_steps_forget(r);
     free(r->args);
     free(r->stop_text);
     free(r);

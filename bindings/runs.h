@@ -46,6 +46,8 @@ struct run {
     uint32_t lines;                /* of its log */
     struct run_progress *progress; /* owned; NULL until it tells some */
     enum run_fate fate;
+    int memo;                   /* of its steps, in the registry; 0: it has none */
+    double park_s;              /* when it left to come back: after so long at most */
     bool is_told;               /* the supervisor knows that it runs */
     bool is_stopping;           /* in runs->stopping */
     TAILQ_ENTRY(run) link;      /* in queued, then in untold until it is told */

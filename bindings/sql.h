@@ -5,7 +5,7 @@
  *   local s <close> = session(pool)         holds nothing yet
  *   connect(s, seconds)                     waits in line
  *   query(s, seconds, sql, params, n)       waits; then rows(s) takes what came
- *   finish(s, completes, result)            waits: COMMIT, perhaps with the end of the job
+ *   finish(s, completes, result, ...)       waits: COMMIT, perhaps with the end of the job
  *
  * When a session closes, or its run ends in whatever way, an open transaction is rolled back and a
  * statement that still runs is stopped on the server. At a stop nothing is waited for.
@@ -37,8 +37,9 @@ int bind_sql_rows(lua_State *L);
 int bind_sql_post(lua_State *L);
 
 /*
- * Waits. session, whether to complete the job of this run [, its result] -> true; or nil, message, code
- * as from query, or "commit_unknown": the answer was lost, so nobody knows.
+ * Waits. session, whether to complete the job of this run [, its result [, sql, params, their number]]
+ * -> true; or nil, message, code as from query, or "commit_unknown": the answer was lost, so nobody
+ * knows. sql goes before, in the same batch.
  */
 int bind_sql_finish(lua_State *L);
 

@@ -75,14 +75,14 @@ static int push_lost(lua_State *L, const char *why)
 }
 
 /*
- * Leaves the texts of the parameters on the stack, which keeps them alive, and on top the array that
- * points at them. 0, or the number of the parameter that PostgreSQL cannot be told.
+ * Leaves the texts of the parameters, from the table at from, on the stack, which keeps them alive, and
+ * on top the array that points at them. 0, or the number of the parameter that PostgreSQL cannot be told.
  */
-static lua_Integer push_params(lua_State *L, lua_Integer count, const char ***values)
+static lua_Integer push_params(lua_State *L, int from, lua_Integer count, const char ***values)
 {
     luaL_checkstack(L, (int)count + 8, "too many parameters");
     for (lua_Integer i = 1; i <= count; i++) {
-        lua_rawgeti(L, 4, i);
+        lua_rawgeti(L, from, i);
         const char *problem = sql_value_to_text(L, lua_gettop(L));
         if (problem != NULL) {
             luaL_error(L, "parameter $%I: %s", i, problem);
@@ -98,6 +98,14 @@ static lua_Integer push_params(lua_State *L, lua_Integer count, const char ***va
         }
     }
     return 0;
+}
+
+static int push_bad_param(lua_State *L, lua_Integer number)
+{
+    luaL_pushfail(L);
+    lua_pushfstring(L, "parameter $%I holds a NUL byte, which text cannot", number);
+    lua_pushliteral(L, "22021");
+    return 3;
 }
 
 /* A connection that was broken before has sent nothing, so a COMMIT did not take place. */
@@ -144,12 +152,9 @@ int bind_sql_query(lua_State *L)
     luaL_argcheck(L, strlen(sql) == size, 3, "must not contain NUL bytes");
     luaL_argcheck(L, count >= 0 && count <= PARAMS_MAX, 5, "too many parameters");
     struct task *task = task_check(L);
-    lua_Integer bad = push_params(L, count, &values);
+    lua_Integer bad = push_params(L, 4, count, &values);
     if (bad != 0) {
-        luaL_pushfail(L);
-        lua_pushfstring(L, "parameter $%I holds a NUL byte, which text cannot", bad);
-        lua_pushliteral(L, "22021");
-        return 3;
+        return push_bad_param(L, bad);
     }
     if (s->result != NULL) {
         rows_free(s->result);
@@ -229,15 +234,40 @@ static int push_unknown(lua_State *L)
     return 3;
 }
 
+/* The statements of a COMMIT, in the order in which they go. */
+struct last_words {
+    struct db_request requests[3];
+    size_t count;
+};
+
+static void add_request(struct last_words *w, const struct db_request *request)
+{
+    w->requests[w->count++] = *request;
+}
+
+/* The statement before the COMMIT, if there is one, from arg 4 on. 0, or what push_params says. */
+static lua_Integer add_statement(lua_State *L, struct last_words *w)
+{
+    const char **values;
+
+    if (lua_isnoneornil(L, 4)) {
+        return 0;
+    }
+    const char *sql = luaL_checkstring(L, 4);
+    lua_Integer count = luaL_checkinteger(L, 6);
+    luaL_checktype(L, 5, LUA_TTABLE);
+    luaL_argcheck(L, count >= 0 && count <= PARAMS_MAX, 6, "too many parameters");
+    lua_Integer bad = push_params(L, 5, count, &values);
+    add_request(w, &(struct db_request){.sql = sql, .nparams = (int)count, .values = values});
+    return bad;
+}
+
 int bind_sql_finish(lua_State *L)
 {
     struct sql_session *s = sql_check_session(L, 1);
     struct run *r = lua_toboolean(L, 2) ? run_check(L) : NULL;
     struct completion completion;
-    struct db_request requests[] = {
-        {sql_query_text(SQL_COMPLETE), LENGTH_OF(completion.values), completion.values},
-        {.sql = "commit"},
-    };
+    struct last_words words = {.count = 0};
     struct task *task = task_check(L);
 
     if (s->is_ended || !s->is_open) {
@@ -246,17 +276,28 @@ int bind_sql_finish(lua_State *L)
         lua_pushliteral(L, "25P01");
         return 3;
     }
-    if (r == NULL) {
-        return run(L, task, &(struct statement){.s = s, .commits = true}, requests + 1, 1);
+    luaL_argcheck(L,
+                  r == NULL || r->fate == FATE_OPEN,
+                  2,
+                  "the job of this run is completed already");
+    lua_Integer bad = add_statement(L, &words);
+    if (bad != 0) {
+        return push_bad_param(L, bad);
     }
-    luaL_argcheck(L, r->fate == FATE_OPEN, 2, "the job of this run is completed already");
-    if (!push_result_text(L, 3)) {
-        return 3;
+    if (r != NULL) {
+        if (!push_result_text(L, 3)) {
+            return 3;
+        }
+        fill_completion(&completion, r, lua_tostring(L, -1));
+        add_request(&words,
+                    &(struct db_request){sql_query_text(SQL_COMPLETE),
+                                         LENGTH_OF(completion.values),
+                                         completion.values});
+        r->fate = FATE_UNKNOWN; /* until the answer is here, which a stop may prevent */
     }
-    fill_completion(&completion, r, lua_tostring(L, -1));
-    r->fate = FATE_UNKNOWN; /* until the answer is here, which a stop may prevent */
+    add_request(&words, &(struct db_request){.sql = "commit"});
     struct statement st = {.s = s, .commits = true, .completes = r};
-    return run(L, task, &st, requests, LENGTH_OF(requests));
+    return run(L, task, &st, words.requests, words.count);
 }
 
 /* ---- answers ---- */

@@ -37,6 +37,7 @@ void task_init(struct task *t, struct vm *vm, int64_t limit)
     t->state = TASK_READY;
     t->vm = vm;
     t->parent = NULL;
+    t->is_leaving = false;
     LIST_INIT(&t->holds);
     t->number = vm_take_coroutine(vm, limit);
     t->account = t->number;
@@ -114,6 +115,13 @@ void task_wake(struct wait *w, int nresults)
     t->wait = NULL;
     t->nresults = nresults;
     resume(t, nresults);
+}
+
+int task_leave(struct task *t)
+{
+    assert(t->wait == NULL && t->parent == NULL);
+    t->is_leaving = true;
+    return lua_yield(t->co, 0);
 }
 
 struct task *task_check(lua_State *L)
@@ -232,12 +240,16 @@ static int on_woken(lua_State *L, int status, lua_KContext context)
     return t->nresults;
 }
 
-/* A task waits for exactly one thing; a yield without one came from the hook or the handler. */
+/* A task waits for one thing; a yield without one leaves, or came from the hook or the handler. */
 static void yielded(struct task *t, int nresults)
 {
     lua_pop(t->co, nresults);
     if (t->wait != NULL) {
         t->state = TASK_WAITING;
+        return;
+    }
+    if (t->is_leaving && t->stop_reason == NULL) {
+        finish(t, TASK_LEFT, NULL);
         return;
     }
     struct buffer error = {0};

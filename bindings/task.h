@@ -32,9 +32,10 @@ enum task_result {
     TASK_OK,      /* its results are on co */
     TASK_FAILED,  /* it raised, or yielded without a wait */
     TASK_STOPPED, /* a stop ended it */
+    TASK_LEFT,    /* it asked to end where it was */
 };
 
-/* error is borrowed and NULL for TASK_OK; co is valid until the callback returns. May free t. */
+/* error is borrowed and NULL for TASK_OK and TASK_LEFT; co is valid until the callback returns. May free t. */
 typedef void (*task_done_fn)(struct task *t, enum task_result result, const char *error);
 
 typedef void (*task_seen_fn)(struct task *t, void *arg);
@@ -71,6 +72,7 @@ struct task {
     int nresults;            /* values on top of co: of the wait that just ended, or of the task */
     const char *stop_reason; /* borrowed; set while a stop is asked for and not yet delivered */
     bool stopped;            /* a stop was delivered: whatever comes now is its result */
+    bool is_leaving;         /* its next yield is its end */
     task_done_fn done;
     LIST_HEAD(, hold) holds; /* of a run; its children's are here too */
 };
@@ -98,6 +100,12 @@ int task_wait(struct task *t, struct wait *w);
 
 /* ...and the operation's last callback wakes it, with nresults values pushed on t->co. */
 void task_wake(struct wait *w, int nresults);
+
+/*
+ * For bindings: a C function returns task_leave(t) to end its run right here, past any pcall of the
+ * handler; what it has to close is closed. Not for a task that has a parent.
+ */
+int task_leave(struct task *t);
 
 /* The task whose handler is calling. Raises anywhere else, and where the handler cannot yield. */
 struct task *task_check(lua_State *L);

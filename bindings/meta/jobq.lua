@@ -60,6 +60,8 @@ local jobq = {}
 ---@field batch? jobq.Batch that it is a member of: it may add to it, even when it is closed
 ---@field idempotency_key string the same for all attempts of a job, and no other job's
 ---@field log jobq.Log
+---@field checkpoint fun(self: jobq.Job, value: any) keeps how far a long loop is, at once and for the next run; the last one counts
+---@field last_checkpoint fun(self: jobq.Job): any what job:checkpoint kept last, in this run or one before; nil if nothing
 ---@field progress fun(self: jobq.Job, fraction: number, message?: string) 0 to 1: how far it is, for `jobq job ID`; in a loop it costs next to nothing
 
 --- Lines that stay with the job: `jobq job ID --log`. At most 1,000 a run.
@@ -194,6 +196,60 @@ function jobq.batch(options) end
 ---@return string? message
 ---@return string? code
 function jobq.await(id, options) end
+
+--- An event, which one job that waits for its name gets: now, or when one comes to wait. At once: it
+--- stays when this run fails. In a transaction it is tx:emit.
+---@async
+---@param name string e.g. "payment.42"
+---@param payload? any what has a JSON
+---@param options? { id?: string } whoever emits it again with this id adds none
+---@return boolean? added false: there was one of that name and id already
+---@return string? message
+---@return string? code
+function jobq.emit(name, payload, options) end
+
+--- Does something once: runs f and keeps what it gives, before the next step can start. Later runs of
+--- the job, after a failure or a crash, get that without running f. What f gives travels through JSON,
+--- at most 1 MiB, the first time, too. If f raises, or gives nil or false and a message, nothing is
+--- kept, and step does the same. If the result cannot be kept the run fails. A name (and key) can be
+--- there once in a run. Code between steps runs again.
+---@async
+---@param name string at most 200 characters
+---@param key string|integer|function tells steps of one name apart, in a loop; may be left out
+---@param f? fun(): any
+---@return any
+---@return string? message
+---@return string? code
+function jobq.step(name, key, f) end
+
+--- A step in a transaction of the database of the jobs: what it changes and the record of it are one
+--- COMMIT, so it happens exactly once. Gives what jobq.step gives, or as jobq.sql.transaction why not.
+---@async
+---@param name string
+---@param key string|integer|function may be left out
+---@param f? fun(tx: jobq.sql.Transaction): any
+---@return any
+---@return string? message
+---@return string? code
+function jobq.step_tx(name, key, f) end
+
+--- Waits for an event of that name and takes it: the oldest that nobody has, also an earlier one. If
+--- there is none the run ends here and gives its slot and memory back. When the event comes, or after
+--- timeout seconds, the job runs again from the top, behind its steps; that is no attempt. Only in run
+--- itself, not in jobq.parallel. key tells waits for one name apart.
+---@async
+---@param name string
+---@param options? { timeout?: number, key?: string|integer }
+---@return any payload its null is jobq.json.null; nil: the event did not come
+---@return string? message "timeout"
+function jobq.wait_event(name, options) end
+
+--- Sleeps until a time, which the first run decides. More than 10 s end the run, as jobq.wait_event
+--- does; jobq.sleep never does that.
+---@async
+---@param name string
+---@param time number Unix seconds
+function jobq.sleep_until(name, time) end
 
 --- assert for what answers `nil, message, code`: gives its arguments back, or raises an error that keeps
 --- the code and says where. It raises for a reply of jobq.http with a status from 400 on, too, with a

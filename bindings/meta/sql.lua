@@ -54,6 +54,7 @@ local sql = {}
 ---@field enqueue fun(self: jobq.sql.Transaction, kind: string, args?: table, options?: jobq.EnqueueOptions): integer?, string?, string? as jobq.enqueue; the job is there if this commits
 ---@field enqueue_many fun(self: jobq.sql.Transaction, kind: string, list: table[], options?: jobq.EnqueueOptions): integer[]?, string?, string?
 ---@field batch fun(self: jobq.sql.Transaction, options?: jobq.BatchOptions|jobq.Batch|integer): jobq.Batch?, string?, string? as jobq.batch; what is added to it there commits with this
+---@field emit fun(self: jobq.sql.Transaction, name: string, payload?: any, options?: { id?: string }): boolean?, string?, string? as jobq.emit; the event is there if this commits
 ---@field complete fun(self: jobq.sql.Transaction, result?: any) the COMMIT completes the job, too: its effect happens once. Needs the queue's database
 
 --- One statement; with values, or as a table with options.

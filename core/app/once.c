@@ -238,6 +238,12 @@ static void tell_progress(struct frame *f)
     }
 }
 
+static bool is_good(enum verdict verdict)
+{
+    return verdict == VERDICT_DONE || verdict == VERDICT_SNOOZED || verdict == VERDICT_SETTLED ||
+           verdict == VERDICT_PARKED;
+}
+
 static void tell_outcome(struct once *o, struct frame *f)
 {
     static const char *const words[] = {
@@ -247,6 +253,7 @@ static void tell_outcome(struct once *o, struct frame *f)
         [VERDICT_SNOOZED] = "snoozed",
         [VERDICT_STOPPED] = "stopped",
         [VERDICT_SETTLED] = "done",
+        [VERDICT_PARKED] = "parked",
     };
     struct wire_outcome m;
 
@@ -260,9 +267,7 @@ static void tell_outcome(struct once *o, struct frame *f)
     }
     tell_field("error", m.error);
     tell_field("result", m.result);
-    bool is_good =
-        m.verdict == VERDICT_DONE || m.verdict == VERDICT_SNOOZED || m.verdict == VERDICT_SETTLED;
-    end(o, is_good ? EXIT_DONE : EXIT_FAILED);
+    end(o, is_good((enum verdict)m.verdict) ? EXIT_DONE : EXIT_FAILED);
 }
 
 static void tell_field(const char *name, struct slice text)

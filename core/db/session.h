@@ -7,7 +7,7 @@
 
 #define SESSION_KEPT 64 /* statements that stay prepared */
 
-#define REQUESTS_MAX 2
+#define REQUESTS_MAX 3
 
 /* A prepared statement. */
 struct kept {

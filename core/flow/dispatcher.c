@@ -477,7 +477,7 @@ static int on_outcome(struct dispatcher *d, struct executor *e, struct frame *f)
     int rc = wire_get_outcome(f, &m);
     struct job *j = rc == 0 ? run_of(d, e, m.run) : NULL;
 
-    if (j == NULL || m.verdict > VERDICT_SETTLED) {
+    if (j == NULL || m.verdict > VERDICT_PARKED) {
         return -EBADMSG;
     }
     if (m.verdict == VERDICT_SETTLED) {

@@ -82,7 +82,8 @@ static bool goes_back(enum outcome outcome)
     case OUTCOME_SNOOZE:
     case OUTCOME_RETURN:
     case OUTCOME_SUSPECT:
-    case OUTCOME_CRASH: break;
+    case OUTCOME_CRASH:
+    case OUTCOME_PARK: break;
     }
     return true;
 }
@@ -425,7 +426,8 @@ static void count(struct settler *s, enum outcome outcome)
     case OUTCOME_CANCELLED:
     case OUTCOME_SNOOZE:
     case OUTCOME_RETURN:
-    case OUTCOME_SUSPECT: break;
+    case OUTCOME_SUSPECT:
+    case OUTCOME_PARK: break;
     }
 }
 

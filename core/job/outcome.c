@@ -17,6 +17,7 @@ const char *outcome_word(enum outcome outcome)
     case OUTCOME_RETURN: return "return";
     case OUTCOME_SUSPECT: return "suspect";
     case OUTCOME_CRASH: return "crash";
+    case OUTCOME_PARK: return "park";
     }
     return "failed";
 }
@@ -33,6 +34,7 @@ enum outcome outcome_of(enum verdict verdict,
     case VERDICT_SETTLED: return OUTCOME_COMPLETED;
     case VERDICT_DISCARDED: return OUTCOME_FAILED;
     case VERDICT_SNOOZED: return OUTCOME_SNOOZE;
+    case VERDICT_PARKED: return OUTCOME_PARK;
     case VERDICT_FAILED: return failed;
     case VERDICT_STOPPED: break;
     }

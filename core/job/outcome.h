@@ -12,6 +12,7 @@ enum verdict {
     VERDICT_SNOOZED,   /* again after delay, this run does not count */
     VERDICT_STOPPED,   /* the supervisor asked for it and knows why */
     VERDICT_SETTLED,   /* completed, by a transaction of the handler's: nothing is left to do */
+    VERDICT_PARKED,    /* again after delay or an event, behind its steps; no run that counts */
 };
 
 enum stop_reason {
@@ -31,6 +32,7 @@ enum outcome {
     OUTCOME_RETURN,
     OUTCOME_SUSPECT, /* as return, but it runs alone next: its executor died and nobody knows why */
     OUTCOME_CRASH,   /* as retry, and it runs alone next: its executor died while it computed */
+    OUTCOME_PARK,    /* as return, or until an event comes that its handler waits for */
 };
 
 /* The word itself; static. */

@@ -45,7 +45,8 @@ local function waits(f)
     {}, { 0 }, { {} }, { "md5", "/tmp" }, { "p256" }, { { "true" } }, { "/tmp", "x" },
     { { path = "/x" } }, { { to = "a@b.org", text = "", host = "127.0.0.1" } },
     { { url = "http://127.0.0.1" } }, { "http://127.0.0.1" },
-    { "select 1" }, { function() end }, { "kind" }, { "kind", {} },
+    { "select 1" }, { function() end }, { "kind" }, { "kind", {} }, { "step", function() end },
+    { "sleep", 0 },
   }
   for _, args in ipairs(tries) do
     local ok, why = pcall(f, table.unpack(args))

@@ -13,6 +13,9 @@ static void names_outcomes_as_settle_does(void **state)
         [OUTCOME_RETRY] = "retry",
         [OUTCOME_SNOOZE] = "snooze",
         [OUTCOME_RETURN] = "return",
+        [OUTCOME_SUSPECT] = "suspect",
+        [OUTCOME_CRASH] = "crash",
+        [OUTCOME_PARK] = "park",
     };
     (void)state;
 
@@ -39,6 +42,8 @@ static void turns_verdicts_into_outcomes(void **state)
         {VERDICT_STOPPED, STOP_SHUTDOWN, OUTCOME_RETURN, OUTCOME_RETURN},
         {VERDICT_STOPPED, STOP_NONE, OUTCOME_RETRY, OUTCOME_FAILED},
         {VERDICT_SETTLED, STOP_NONE, OUTCOME_COMPLETED, OUTCOME_COMPLETED},
+        {VERDICT_PARKED, STOP_NONE, OUTCOME_PARK, OUTCOME_PARK},
+        {VERDICT_PARKED, STOP_SHUTDOWN, OUTCOME_PARK, OUTCOME_PARK},
     };
 
     (void)state;

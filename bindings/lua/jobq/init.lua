@@ -3,8 +3,10 @@ local await = require "jobq.await"
 local core = require "jobq.core"
 local batch = require "jobq.batch"
 local enqueue = require "jobq.enqueue"
+local event = require "jobq.event"
 local must = require "jobq.must"
 local settings = require "jobq.settings"
+local steps = require "jobq.steps"
 local strict = require "jobq.strict"
 local verdict = require "jobq.verdict"
 
@@ -26,6 +28,7 @@ return strict.close("jobq", {
   crypto = require "jobq.crypto",
   discard = verdict.discard,
   done = verdict.done,
+  emit = event.emit,
   enqueue = enqueue.enqueue,
   enqueue_many = enqueue.enqueue_many,
   fs = module("fs", core.fs),
@@ -36,8 +39,12 @@ return strict.close("jobq", {
   process = require "jobq.process",
   retry = verdict.retry,
   sleep = core.task.sleep,
+  sleep_until = steps.sleep_until,
   smtp = require "jobq.smtp",
   snooze = verdict.snooze,
   socket = require "jobq.socket",
   sql = require "jobq.sql",
+  step = steps.step,
+  step_tx = steps.step_tx,
+  wait_event = steps.wait_event,
 })

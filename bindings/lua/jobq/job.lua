@@ -3,12 +3,16 @@
 local batch = require "jobq.batch"
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
+local steps = require "jobq.steps"
 local strict = require "jobq.strict"
 
 local LAZY = {
   "created_at", "idempotency_key", "kind", "max_attempts", "priority", "queue", "run_at", "tags",
 }
-local NAMES = { "args", "attempt", "batch", "id", "log", "progress", table.unpack(LAZY) }
+local NAMES = {
+  "args", "attempt", "batch", "checkpoint", "id", "last_checkpoint", "log", "progress",
+  table.unpack(LAZY),
+}
 local NO_FRACTION = "progress '%s' is not a number from 0 to 1\nhint: job:progress(done / total)"
 local SLACK = 1e-6 -- sums of fractions go a little beyond 1
 
@@ -33,15 +37,31 @@ local function tell_progress(self, fraction, message)
   core.run.progress(fraction < 1 and fraction or 1, message)
 end
 
+--- How far a long loop is, so that the next run of the job can go on there. The last one counts.
+local function checkpoint(self, value)
+  if type(self) ~= "table" then
+    error("checkpoint has no job\nhint: write job:checkpoint(...) with a colon", 2)
+  elseif value == nil then
+    error("checkpoint has no value\nhint: job:last_checkpoint() reads it", 2)
+  end
+  steps.checkpoint(value)
+end
+
+local function last_checkpoint()
+  return steps.last_checkpoint()
+end
+
+local METHODS = {
+  checkpoint = checkpoint, last_checkpoint = last_checkpoint, log = log, progress = tell_progress,
+}
+
 local Job = core.job_metatable
 Job.__name = "jobq.job"
 Job.__metatable = false
 
 function Job.__index(job, name)
-  if name == "log" then
-    return log
-  elseif name == "progress" then
-    return tell_progress
+  if METHODS[name] then
+    return METHODS[name]
   elseif name == "batch" then
     local id = core.run.field "batch"
     return id and rawset(job, name, batch.of_member(id, job.id)).batch

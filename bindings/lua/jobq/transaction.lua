@@ -4,6 +4,7 @@ local batches = require "jobq.batch"
 local core = require "jobq.core"
 local database = require "jobq.database"
 local enqueue = require "jobq.enqueue"
+local event = require "jobq.event"
 local nearest = require "jobq.nearest"
 
 local M = {}
@@ -86,6 +87,12 @@ end
 function methods.batch(tx, given)
   local batch, message, code, detail, hint = batches.of("tx:batch", runner_in(tx), given)
   return batch, message, code, detail, hint
+end
+
+function methods.emit(tx, name, payload, options)
+  local added, message, code, detail, hint =
+    event.emit_by("tx:emit", runner_in(tx), name, payload, options)
+  return added, message, code, detail, hint
 end
 
 --- Said here, done with the COMMIT.
@@ -184,8 +191,9 @@ function M.begin(where, options)
   return table.concat(words, " ")
 end
 
---- f(tx) between begin and COMMIT on the database of that name.
-function M.run(name, begin, f)
+--- f(tx) between begin and COMMIT on the database of that name. last(results) gives a statement,
+--- its values and their number; it goes with the COMMIT.
+function M.run(name, begin, f, last)
   local session <close> = database.session(name)
   local connected, why, connect_code = database.connect(session)
   if not connected then
@@ -201,8 +209,12 @@ function M.run(name, begin, f)
   if tx.failure or has_failed(results) then
     return failure_of(tx, results)
   end
+  local sql, values, count
+  if last then
+    sql, values, count = last(results)
+  end
   ok, message, code, detail, hint =
-    core.sql.finish(session, tx.completes, rawget(tx, "result"))
+    core.sql.finish(session, tx.completes, rawget(tx, "result"), sql, values, count)
   if not ok then
     return nil, message, code, detail, hint
   end
