@@ -12,6 +12,7 @@ M.OPTIONS = {
   { "--kind PATTERN", "e.g. email.send or 'email.*'; repeated: any of them", many = true },
   { "--queue Q", "in this queue" },
   { "--tag TAG", "with this tag; repeated: with all of them", many = true },
+  { "--batch ID", "a member of this batch", type = "id" },
   { "--worker W", "run by this worker, its name or id" },
   {
     "--arg NAME=VALUE", "with this argument, e.g. customer.id=42; repeated: with all",
@@ -90,6 +91,7 @@ function M.without_times(options)
   filter:add("j.kind like any (?)", likes(options.kind), "text[]")
   filter:add("j.queue = ?", options.queue, "text")
   filter:add("j.tags @> ?", options.tag, "text[]")
+  filter:add("(j.meta ->> 'batch')::bigint = ?", options.batch, "bigint")
   filter:add([[j.worker_id in (
     select w.id from jobq.worker_status w where w.name = ? or w.id::text = ?)]],
     options.worker, "text")

@@ -9,6 +9,7 @@ Options that are given together must all hold:
   --kind PATTERN     email.send, or 'email.*': * stands for any text
   --queue Q          the queue's name
   --tag TAG          the job has this tag
+  --batch ID         it is a member of this batch
   --worker W         it runs there now, or ran there last: a worker's name or id
   --arg NAME=VALUE   an argument; customer.id=42 and to.0=x look inside
   --error TEXT       its error holds this text, in capitals or not

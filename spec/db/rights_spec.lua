@@ -29,6 +29,11 @@ local EXECUTE = {
   shown = "", check_options = "", check_args = "", route = "", make_route = "", take_key = "",
   read_options = "", put = "", put_many = "", park = "", unpark = "", why_parked = "",
   follow_up = "worker", find_target = "", why_paused = "",
+  set_limit = "admin", drop_limit = "admin", hold_limit = "admin worker",
+  use_limit = "admin worker",
+  check_limit = "", limit_value = "", limit_bucket_of = "", hold_back = "", leave_limits = "",
+  limit_edited = "", fill_slots = "", apply_limits = "", hold_back_all = "", sort_buckets = "",
+  adopt = "", watch_adopted = "", fold_limit_notes = "", promote = "", why_limited = "",
   batch_ended = "", read_callback = "", runs_in_batch = "", join_batch = "", tell_batches = "",
   return_to_batch = "", call_back = "", tell_parent = "", fold_batch = "", advance_batches = "",
   count_deleted_members = "", forget_batches = "",
@@ -68,6 +73,10 @@ local RELATIONS = {
   pause = { worker = "SELECT" },
   pause_status = { admin = "SELECT", reader = "SELECT" },
   queue_status = { admin = "SELECT", reader = "SELECT" },
+  limits = { worker = "SELECT" },
+  limit_state = { worker = "DELETE SELECT" },
+  limit_slot = {}, limit_bucket = {}, limit_note = {}, limit_turn = {},
+  limit_status = { admin = "SELECT", reader = "SELECT" },
   lease = { worker = "DELETE INSERT SELECT UPDATE" },
   progress = { worker = "DELETE INSERT SELECT UPDATE" },
   finished = { worker = "INSERT" },
@@ -84,7 +93,8 @@ local RELATIONS = {
 
 -- Identity columns draw from theirs without a right to it.
 local SEQUENCES = {
-  "batch_id_seq", "event_id_seq", "kind_id_seq", "lane_id_seq", "queue_id_seq", "ready_id_seq",
+  "batch_id_seq", "event_id_seq", "kind_id_seq", "lane_id_seq", "limits_id_seq", "queue_id_seq",
+  "ready_id_seq",
 }
 
 local GRANTS = [[

@@ -15,18 +15,19 @@ local CALLS = {
     jobs = { "jobs" }, wait = { "wait", "3" }, job = { "job", "1" }, why = { "why", "1" },
     stats = { "stats" },
     kinds = { "kinds" }, logs = { "logs", "1" }, workers = { "workers" }, doctor = { "doctor" },
+    batches = { "batches" }, batch = { "batch", "1" },
     health = { "health", "--ready" }, queues = { "queues" },
   },
   admin = {
     cancel = { "cancel", "2" }, edit = { "edit", "2", "--priority", "3" }, retry = { "retry", "1" },
     cleanup = { "cleanup" }, reload = { "reload" }, workers_cleanup = { "workers", "cleanup" },
-    workers_stop = { "workers", "stop", "--all" },
+    workers_stop = { "workers", "stop", "--all" }, batch_cancel = { "batch", "cancel", "1" },
     pause = { "pause", "default" }, resume = { "resume", "default" },
   },
 }
 local ORDER = {
-  "pause", "resume", "edit", "cancel", "retry", "cleanup", "reload", "workers_cleanup",
-  "workers_stop",
+  "pause", "resume", "edit", "cancel", "retry", "cleanup", "reload", "batch_cancel",
+  "workers_cleanup", "workers_stop",
 }
 
 describe("roles", function()
@@ -59,6 +60,7 @@ describe("roles", function()
     failed = assert(app:query [[select jobq.enqueue('a', '{"wrong": true}') as id]])[1].id
     waiting = assert(app:query "select jobq.enqueue('a', delay => '1 hour') as id")[1].id
     local done = assert(app:query "select jobq.enqueue('a') as id")[1].id
+    assert(app:query "select jobq.open_batch()")
     db:wait_for(failed, "failed")
     db:wait_for(done, "completed")
   end

@@ -106,7 +106,8 @@ comment on function jobq.check_args is 'The JSON text of a job''s arguments, or 
 -- Plain look-ups, not one clever join: with "queue may be null" in a join the planner prefers a new plan for every
 -- call, which made enqueue three times slower.
 create function jobq.route(
-  kind text, queue text, out kind_id int, out lane_id int, out priority smallint, out max_attempts smallint
+  kind text, queue text, out kind_id int, out lane_id int, out priority smallint, out max_attempts smallint,
+  out limited boolean
 )
 language plpgsql as $$
 #variable_conflict use_column
@@ -137,7 +138,8 @@ begin
       select l.id into lane_id from jobq.lane l
         where l.queue_id = target and l.kind_id = case when alone then route.kind_id else 0 end and not l.follows_kind;
     end if;
-    exit when found;
+    limited := exists (select from jobq.limits m where m.kind_id = route.kind_id or m.queue_id = target);
+    exit when lane_id is not null;
     perform jobq.make_route(route.kind, route.queue);
   end loop;
 end $$;
@@ -165,7 +167,9 @@ begin
   if found then
     perform pg_notify('jobq', 'lanes');
   end if;
-  if created and make_route.queue is null then         -- nobody else sees that row yet, so nobody waits for it
+  if created and make_route.queue is null              -- nobody else sees that row yet, so nobody waits for it
+     and not exists (
+       select from jobq.limits m join jobq.kind k on k.queue_id = m.queue_id where k.name = make_route.kind) then
     update jobq.kind k set lane_id = l.id from jobq.lane l
       where k.name = make_route.kind and l.kind_id = k.id and l.follows_kind;
   end if;
@@ -225,6 +229,7 @@ begin
     update jobq.ready r set run_at = p.due from parked p where r.id = p.job_id returning r.lane_id
   )
   select array_agg(w.lane_id) into lanes from waiting w;
+  perform jobq.hold_back(ids);                         -- what had no slot has to wait for one
   perform jobq.wake_lanes(lanes);
   return coalesce(cardinality(lanes), 0);
 end $$;
@@ -350,7 +355,9 @@ begin
   if o.expires_in is not null then
     perform jobq.note_expiry(array[new_id], m);
   end if;
-  if due <= now() + interval '1 hour' then             -- later ones are found by the poll, which is never longer
+  if r.limited and jobq.hold_back(array[new_id]) > 0 then
+    null;                                              -- nobody can claim it yet
+  elsif due <= now() + interval '1 hour' then          -- later ones are found by the poll, which is never longer
     perform jobq.wake(r.lane_id);
   end if;
   id := new_id;
@@ -428,6 +435,7 @@ declare
   r record;
   due timestamptz;
   m jsonb;
+  first bigint;                                        -- of limited jobs, the id before their first
   checked boolean;
 begin
   if o.unique_key is not null and coalesce(cardinality(put_many.args), 0) <= 1 then
@@ -445,6 +453,7 @@ begin
   due := coalesce(o.run_at, now()) + coalesce(o.delay, '0');
   m := jobq.make_meta(o);
   r := jobq.route(put_many.kind, o.queue);
+  first := case when r.limited then nextval('jobq.ready_id_seq') end;
   if o.batch is not null then
     checked := jobq.join_batch(o.batch, coalesce(cardinality(put_many.args), 0), o.batch_member);
   end if;
@@ -457,7 +466,10 @@ begin
     cross join lateral (select coalesce(a.args, '{}')::text as body offset 0) b
     order by a.number
     returning ready.id, 'enqueued'::text;
-  if due <= now() + interval '1 hour' then
+  if first is not null and jobq.hold_back(array(      -- those of this transaction
+      select j.id from jobq.ready j where j.id > first and j.kind_id = r.kind_id and j.created_at = now())) > 0 then
+    null;
+  elsif due <= now() + interval '1 hour' then
     perform jobq.wake(r.lane_id);
   end if;
 end $$;

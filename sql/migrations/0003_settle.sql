@@ -37,7 +37,7 @@ language plpgsql as $$
 declare
   third constant int := 3;                             -- a job that took this many workers down is not tried again
   longest constant bigint := 315360000000;             -- ten years in ms: no delay overflows a timestamp
-  larger constant text[] := array['unique', 'batch', 'schedule'];   -- what in meta makes a job one for follow_up
+  larger constant text[] := array['unique', 'batch', 'schedule', 'limited'];   -- what in meta makes a job one for follow_up
   refused_seqs bigint[];
   refused_slots smallint[];
   moves jobq.move[];

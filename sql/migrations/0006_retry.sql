@@ -50,6 +50,7 @@ begin
     perform jobq.return_to_batch((f.meta ->> 'batch')::bigint, f.status, jobq.has_expired(f.meta, f.error));
   end if;
   perform jobq.rewind_steps(f.id, f.status::text, from_step);
+  perform jobq.hold_back(array[f.id]);
   done := true;
   lane_id := f.lane_id;
 end $$;
@@ -163,6 +164,7 @@ begin
     perform jobq.note_expiry(array[edit.id], m);
   end if;
   if lane is not null then
+    perform jobq.limit_edited(edit.id, edit.run_at is not null);
     perform jobq.wake(lane);
   end if;
   return j.status;

@@ -48,14 +48,19 @@ begin
     ids := ids || known;
     -- Jobs that waited for somebody to say where their kind belongs: all at once, none is touched.
     update jobq.lane l set queue_id = home where l.kind_id = known and l.follows_kind and l.queue_id <> home;
-    lanes_changed := lanes_changed or found;
+    if found then                                      -- where limits may wait for them
+      delete from jobq.limit_state s using jobq.limits m where m.id = s.limit_id and m.queue_id = home;
+      lanes_changed := true;
+    end if;
     insert into jobq.lane (queue_id) select home
       where not exists (select from jobq.lane l where l.queue_id = home and l.kind_id = 0)
       on conflict do nothing;
     lanes_changed := lanes_changed or found;
     name := k.name;
     kind_id := known;
-    paused := exists (select from jobq.pause p where p.kind_id = known);
+    paused := exists (select from jobq.pause p where p.kind_id = known)
+      or exists (select from jobq.limits m left join jobq.limit_state s on s.limit_id = m.id
+        where m.kind_id = known and s.applied_at is null);
     return next;
   end loop;
   update jobq.worker w set kinds = ids, generation = declare_kinds.generation
@@ -64,7 +69,7 @@ begin
     perform pg_notify('jobq', 'lanes');
   end if;
 end $$;
-comment on function jobq.declare_kinds is 'Stores the kinds that a worker runs as their handlers declare them; returns their numbers, and which are paused.';
+comment on function jobq.declare_kinds is 'Stores the kinds that a worker runs as their handlers declare them; returns their numbers, and which are not to be claimed now.';
 
 -- Decides from the registry which kinds stand apart, and moves waiting jobs out of shared lanes where they do not
 -- belong, some at a time: call until it returns 0. At registration and with upkeep; nothing on the claim path pays.
@@ -106,9 +111,15 @@ begin
       unsorted = k.unsorted or not v.by_all,
       unsorted_mark = case when v.by_all then k.unsorted_mark end
     from verdict v where v.id = k.id and k.apart = v.by_all;
+  -- Jobs that a limit is for go the long way in.
+  update jobq.kind k set lane_id = null
+    where k.lane_id is not null
+      and exists (select from jobq.limits m where m.kind_id = k.id or m.queue_id = k.queue_id);
   update jobq.kind k set lane_id = l.id
     from jobq.lane l
-    where k.lane_id is null and not l.follows_kind and l.queue_id = k.queue_id
+    where k.lane_id is null
+      and not exists (select from jobq.limits m where m.kind_id = k.id or m.queue_id = k.queue_id)
+      and not l.follows_kind and l.queue_id = k.queue_id
       and l.kind_id = case when k.apart then k.id else 0 end and k.declared_at is not null;
 
   if not exists (select from jobq.kind k where k.unsorted) then

@@ -307,7 +307,9 @@ declare
   p jobq.parked;
 begin
   select q.* into p from jobq.parked q where q.job_id = job.id;
-  if p.why = 'event' then
+  if p.why = 'limit' then
+    return query select * from jobq.why_limited(p);
+  elsif p.why = 'event' then
     return query select 'event',
       format('it waits for the event %s, %s', jobq.shown(p.key), case
         when p.due = 'infinity' then 'without an end'

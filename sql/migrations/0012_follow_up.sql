@@ -21,6 +21,7 @@ begin
   perform jobq.tell_batches(moves);
   perform jobq.tell_waiters(moves);
   perform jobq.park_waits(moves);
+  perform jobq.leave_limits(moves);                    -- last: what others have parked by now stays with them
 end $$;
 comment on function jobq.follow_up is 'Does what the moves of jobs mean for what they belong to; in the transaction that moved them.';
 
@@ -38,6 +39,7 @@ begin
   soonest := least(soonest, jobq.advance_batches());
   soonest := least(soonest, jobq.advance_events());
   soonest := least(soonest, jobq.expire());
+  soonest := least(soonest, jobq.promote());           -- last: it looks at what the others have done
   return soonest;
 end $$;
 comment on function jobq.advance is 'Does what has to happen by itself by now; seconds until it wants to be called again, null: when notified.';

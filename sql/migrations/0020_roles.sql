@@ -49,24 +49,26 @@ declare
     jobq_worker:   select, insert, update on jobq.kind, jobq.lane, jobq.worker
     jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease, jobq.progress
     jobq_worker:   select, insert, delete on jobq.sleeper
-    jobq_worker:   select on jobq.parked, jobq.pause
-    jobq_worker:   execute on function jobq.follow_up
+    jobq_worker:   select on jobq.parked, jobq.pause, jobq.limits
+    jobq_worker:   select, delete on jobq.limit_state
+    jobq_worker:   execute on function jobq.hold_limit, jobq.use_limit, jobq.follow_up
     jobq_worker:   select, delete on jobq.unique_key, jobq.cancel_request
     jobq_worker:   insert on jobq.finished, jobq.attempt, jobq.job_log
     jobq_admin:    execute on function jobq.enqueue_with, jobq.enqueue_many_with
     jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.cancel_many, jobq.retry,
                    jobq.retry_many, jobq.cleanup, jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
-                   jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why, jobq.pause, jobq.resume
+                   jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why, jobq.pause, jobq.resume,
+                   jobq.set_limit, jobq.drop_limit, jobq.hold_limit, jobq.use_limit
     jobq_admin:    execute on function jobq.schedule, jobq.unschedule, jobq.pause_schedule, jobq.resume_schedule,
                    jobq.run_now, jobq.next_ticks
     jobq_admin:    select on jobq.schedule_status
     jobq_reader:   execute on function jobq.next_ticks
     jobq_reader:   select on jobq.schedule_status
     jobq_admin:    select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
-    jobq_admin:    select on jobq.queue_status, jobq.pause_status
+    jobq_admin:    select on jobq.queue_status, jobq.pause_status, jobq.limit_status
     jobq_reader:   execute on function jobq.stats, jobq.attempts, jobq.find, jobq.why
     jobq_reader:   select on jobq.job, jobq.worker_status, jobq.kind_status, jobq.log
-    jobq_reader:   select on jobq.queue_status, jobq.pause_status
+    jobq_reader:   select on jobq.queue_status, jobq.pause_status, jobq.limit_status
     jobq_producer: execute on function jobq.emit_event
     jobq_worker:   execute on function jobq.emit_event, jobq.steps, jobq.keep_step, jobq.keep_checkpoint,
                    jobq.keep_sleep, jobq.wait_event
