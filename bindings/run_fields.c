@@ -11,22 +11,26 @@ static int push_batch(lua_State *L);
 static int push_created_at(lua_State *L);
 static int push_idempotency_key(lua_State *L);
 static int push_kind(lua_State *L);
+static int push_late(lua_State *L);
 static int push_max_attempts(lua_State *L);
 static int push_priority(lua_State *L);
 static int push_queue(lua_State *L);
 static int push_run_at(lua_State *L);
 static int push_tags(lua_State *L);
+static int push_tick(lua_State *L);
 
 static const luaL_Reg fields[] = {
     {"batch", push_batch},
     {"created_at", push_created_at},
     {"idempotency_key", push_idempotency_key},
     {"kind", push_kind},
+    {"late", push_late},
     {"max_attempts", push_max_attempts},
     {"priority", push_priority},
     {"queue", push_queue},
     {"run_at", push_run_at},
     {"tags", push_tags},
+    {"tick", push_tick},
     {NULL, NULL},
 };
 
@@ -94,6 +98,13 @@ static int push_kind(lua_State *L)
     return push_slice(L, run_check(L)->job.kind);
 }
 
+/* Nil, as its tick, where no schedule made the job. */
+static int push_late(lua_State *L)
+{
+    (void)push_meta(L, "late");
+    return 1;
+}
+
 static int push_max_attempts(lua_State *L)
 {
     lua_pushinteger(L, run_check(L)->job.max_attempts);
@@ -121,5 +132,11 @@ static int push_tags(lua_State *L)
     if (push_meta(L, "tags") != LUA_TTABLE) {
         lua_newtable(L);
     }
+    return 1;
+}
+
+static int push_tick(lua_State *L)
+{
+    (void)push_meta(L, "tick");
     return 1;
 }

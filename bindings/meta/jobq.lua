@@ -58,6 +58,8 @@ local jobq = {}
 ---@field run_at number Unix seconds: when it was due
 ---@field tags string[]
 ---@field batch? jobq.Batch that it is a member of: it may add to it, even when it is closed
+---@field tick? number when its schedule meant it to be, in Unix seconds; nil where no schedule made it
+---@field late? number seconds after its tick at which it was made; nil where no schedule made it
 ---@field idempotency_key string the same for all attempts of a job, and no other job's
 ---@field log jobq.Log
 ---@field checkpoint fun(self: jobq.Job, value: any) keeps how far a long loop is, at once and for the next run; the last one counts

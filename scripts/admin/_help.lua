@@ -116,7 +116,7 @@ function M.of_topic(topic)
 end
 
 --- What a command's `group` may be; a command without is one of the last.
-M.GROUPS = { "Jobs", "Kinds and workers", "Handlers", "Database", "Other" }
+M.GROUPS = { "Jobs", "Schedules", "Kinds and workers", "Handlers", "Database", "Other" }
 
 local function commands(names, load)
   local rows, parts = {}, {}

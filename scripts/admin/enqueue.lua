@@ -1,25 +1,10 @@
 --- jobq enqueue KIND [JSON|-]
-local codec = require "jobq.json"
 local failure = require "_failure"
 local finish = require "_finish"
 local json = require "_json"
+local read_args = require("_args").read
 local schemas = require "_schema"
 local text = require "_text"
-
--- The decoder names line and column; a shell's quoting is the usual cause.
-local function read_args(given)
-  local body = given or "{}"
-  local label = "JSON"
-  if body == "-" then
-    body, label = io.read "a", "stdin"
-  end
-  local value, message = codec.decode(body)
-  if value == nil and message then
-    failure.raise("usage", ("%s: %s"):format(label, text.clean(message)),
-      label == "JSON" and "put the JSON in single quotes: '{\"to\": [\"ann@example.org\"]}'" or nil)
-  end
-  return body, value
-end
 
 local SQL = [[
 select jobq.enqueue(

@@ -17,15 +17,22 @@ local CALLS = {
     kinds = { "kinds" }, logs = { "logs", "1" }, workers = { "workers" }, doctor = { "doctor" },
     batches = { "batches" }, batch = { "batch", "1" },
     health = { "health", "--ready" }, queues = { "queues" },
+    schedules = { "schedules", "--next", "2" },
   },
   admin = {
     cancel = { "cancel", "2" }, edit = { "edit", "2", "--priority", "3" }, retry = { "retry", "1" },
     cleanup = { "cleanup" }, reload = { "reload" }, workers_cleanup = { "workers", "cleanup" },
     workers_stop = { "workers", "stop", "--all" }, batch_cancel = { "batch", "cancel", "1" },
     pause = { "pause", "default" }, resume = { "resume", "default" },
+    schedules_add = { "schedules", "add", "s", "@daily", "a" },
+    schedules_run = { "schedules", "run", "s" },
+    schedules_pause = { "schedules", "pause", "s" },
+    schedules_resume = { "schedules", "resume", "s" },
+    schedules_remove = { "schedules", "remove", "s" },
   },
 }
 local ORDER = {
+  "schedules_add", "schedules_run", "schedules_pause", "schedules_resume", "schedules_remove",
   "pause", "resume", "edit", "cancel", "retry", "cleanup", "reload", "batch_cancel",
   "workers_cleanup", "workers_stop",
 }
@@ -61,6 +68,7 @@ describe("roles", function()
     waiting = assert(app:query "select jobq.enqueue('a', delay => '1 hour') as id")[1].id
     local done = assert(app:query "select jobq.enqueue('a') as id")[1].id
     assert(app:query "select jobq.open_batch()")
+    db:query "select jobq.schedule('s', '@daily', 'a')"
     db:wait_for(failed, "failed")
     db:wait_for(done, "completed")
   end

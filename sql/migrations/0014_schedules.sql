@@ -355,14 +355,15 @@ create function jobq.next_ticks(
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   c jobq.cron := jobq.check_cron(expression);
-  tick timestamptz := after;
+  tick timestamptz := coalesce(after, now());
+  anchor constant timestamptz := tick;
   checked boolean := jobq.check_zone(zone);
 begin
-  if n not between 1 and 10000 then
-    raise 'n % is out of range, expected 1 to 10000', n using errcode = 'invalid_parameter_value';
+  if n is null or n not between 1 and 10000 then
+    raise 'n % is out of range, expected 1 to 10000', coalesce(n::text, 'null') using errcode = 'invalid_parameter_value';
   end if;
   for i in 1..n loop
-    tick := jobq.tick_after(c, zone, tick, after);
+    tick := jobq.tick_after(c, zone, tick, anchor);
     exit when tick is null;
     return next tick;
   end loop;

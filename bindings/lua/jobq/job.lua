@@ -7,8 +7,10 @@ local steps = require "jobq.steps"
 local strict = require "jobq.strict"
 
 local LAZY = {
-  "created_at", "idempotency_key", "kind", "max_attempts", "priority", "queue", "run_at", "tags",
+  "created_at", "idempotency_key", "kind", "late", "max_attempts", "priority", "queue", "run_at",
+  "tags", "tick",
 }
+local ONLY_OF_SCHEDULES = { late = true, tick = true }
 local NAMES = {
   "args", "attempt", "batch", "checkpoint", "id", "last_checkpoint", "log", "progress",
   table.unpack(LAZY),
@@ -67,7 +69,9 @@ function Job.__index(job, name)
     return id and rawset(job, name, batch.of_member(id, job.id)).batch
   end
   local value = core.run.field(name)
-  if value == nil then
+  if value == nil and ONLY_OF_SCHEDULES[name] then
+    return nil
+  elseif value == nil then
     error(("job has no field '%s'%s"):format(tostring(name), nearest.hint(name, NAMES)), 2)
   end
   rawset(job, name, value)

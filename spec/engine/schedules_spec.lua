@@ -1,0 +1,105 @@
+local engine = require "support.engine"
+
+describe("jobq schedules", function()
+  local db
+
+  before_each(function()
+    db = engine.database()
+  end)
+
+  local function jobq(words)
+    return engine.jobq(db, words)
+  end
+
+  local function ok(...)
+    local answer = jobq { "schedules", ... }
+    assert.same({ 0, "" }, { answer.status, answer.err })
+    return answer
+  end
+
+  it("adds one and shows when it comes, in words", function()
+    local said = ok("add", "nightly", "30 3 * * *", "report", '{"n": 1}', "--zone", "Europe/Berlin",
+      "--overlap", "queue_one", "--missed", "all", "--window", "4h", "--jitter", "30s", "--queue",
+      "low", "--tag", "night")
+    assert.match("^schedule nightly: next in %d+[hm], %a+ 03:30 %+0[12]:00 Europe/Berlin$",
+      said.out)
+    assert.match("nightly +30 3 %* %* %* +Europe/Berlin +report +in %d+[hms] +0 +0$",
+      ok().out)
+    local s = ok("nightly", "--next", "3", "--json").json.items[1]
+    assert.same({ "nightly", "30 3 * * *", "Europe/Berlin", "queue_one", "all", 14400, 30 },
+      { s.name, s.expression, s.zone, s.overlap, s.missed, s.missed_window_s, s.jitter_s })
+    assert.same({ n = 1 }, s.args)
+    assert.same({ queue = "low", tags = { "night" } }, s.options)
+    assert.equal(3, #s.next)
+    assert.equal(s.next_tick, s.next[1])
+  end)
+
+  it("shows the next times of each", function()
+    ok("add", "a", "@every 90s", "k")
+    ok("add", "b", "0 12 29 2 *", "k", "--zone", "Asia/Kathmandu")
+    ok("add", "c", "* * * * *", "k")
+    ok("pause", "c")
+    local lines = {}
+    for line in ok("--next", "2").out:gmatch "[^\n]+" do
+      table.insert(lines, line)
+    end
+    assert.equal(5, #lines)
+    assert.match("^a +in 1m +%a+ %d%d:%d%d:?%d?%d? +UTC$", lines[2])
+    assert.match("^b +in %d+d +%a+ 29 February 20%d%d 12:00 %+05:45 +Asia/Kathmandu$", lines[5])
+    assert.match("c is paused", jobq { "schedules", "c", "--next", "2" }.err)
+  end)
+
+  it("pauses with a reason, resumes, runs and removes", function()
+    ok("add", "s", "@daily", "report")
+    assert.equal("schedule s is paused; jobq schedules resume s undoes it",
+      ok("pause", "s", "--reason", "audit").out)
+    assert.match("paused +0 +0 +for .* by .*: audit$", ok().out)
+    assert.equal("1", ok("run", "s").out)
+    assert.equal("report", db:job(1).kind)
+    assert.match("^schedule s goes on: next in ", ok("resume", "s").out)
+    assert.equal("schedule s is gone", ok("remove", "s").out)
+    assert.match("no schedules", jobq { "schedules" }.err)
+  end)
+
+  it("refuses what cannot be", function()
+    local function refused(status, message, ...)
+      local answer = jobq { "schedules", ... }
+      assert.equal(status, answer.status)
+      assert.equal(message, answer.err)
+    end
+    ok("add", "nightly", "@daily", "report")
+    refused(2, 'jobq: schedule "0 3 31 2 *": it never fires (22023)\n'
+      .. "hint: february has no day 31", "add", "s", "0 3 31 2 *", "k")
+    refused(2, 'jobq: schedule "0 24 * * *": hour (field 2): "24" is out of range, expected 0 to '
+      .. "23 (22023)\nhint: e.g. 30 3 * * mon-fri: half past three, monday to friday",
+      "add", "s", "0 24 * * *", "k")
+    refused(2, 'jobq: zone "berlin" is not known (22023)\nhint: did you mean "Europe/Berlin"?',
+      "add", "s", "@daily", "k", "--zone", "berlin")
+    for _, verb in ipairs { "remove", "pause", "resume", "run" } do
+      refused(3, "jobq: schedule 'nightyl' does not exist\nhint: did you mean 'nightly'?",
+        verb, "nightyl")
+    end
+    refused(3, "jobq: schedule 'other' does not exist\nhint: jobq schedules lists them", "other")
+  end)
+end)
+
+describe("a schedule with workers", function()
+  it("makes its jobs by itself, each once, and tells them their tick", function()
+    local db = engine.database()
+    local handler = [[return { run = function(job)
+      job.log:info("ran", { tick = job.tick, late = job.late })
+    end }]]
+    for _ = 1, 2 do
+      engine.worker(db, { ["report.lua"] = handler }, { executors = 1 })
+    end
+    db:query "select jobq.schedule('s', '@every 1s', 'report', overlap => 'allow')"
+    db:wait_until("three jobs have run",
+      "select count(*) >= 3 from jobq.log where message = 'ran'")
+    assert.same({ most = 1, told = true }, db:row [[
+      select max(n) as most, bool_and(told) as told from (
+        select count(*) as n, bool_and((l.fields ->> 'tick')::float8 = (j.meta ->> 'tick')::float8
+          and (l.fields ->> 'late')::float8 between 0 and 60) as told
+        from jobq.job j join jobq.log l on l.job_id = j.id
+        group by j.meta ->> 'tick') t]])
+  end)
+end)
