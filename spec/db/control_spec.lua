@@ -372,3 +372,123 @@ describe("the result of a job", function()
     assert.equal(2, db:value "select job_id from jobq.waiter")
   end)
 end)
+
+describe("many jobs by hand", function()
+  local db, w
+
+  before_each(function()
+    db = postgres.database()
+    w = protocol.worker(db, { kinds = { "a" } })
+  end)
+
+  after_each(function()
+    protocol.finish(db)
+  end)
+
+  local function edit(ids, more)
+    local sql = ("select jobq.edit_many($1::bigint[], %s) as id"):format(more)
+    return protocol.ids(db:query(sql, ids))
+  end
+
+  it("that wait get another priority, time and queue; others are passed over", function()
+    local held = db:enqueue { "a" }
+    w:claim_one()
+    local ended = db:enqueue { "a" }
+    db:query("select jobq.cancel($1)", ended)
+    local one, two = db:enqueue { "a" }, db:enqueue { "a", priority = 7 }
+    assert.same({ one, two }, edit({ held, ended, one, two, 999 },
+      "priority => 2, run_at => '2040-01-01 00:00+00', queue => 'other'"))
+    assert.same({ jobs = 2, priority = 2, queue = "other" }, db:row [[
+      select count(*) as jobs, min(priority) as priority, min(queue) as queue from jobq.job
+      where status = 'pending' and run_at = '2040-01-01 00:00+00']])
+    assert.same({ 5, 5 }, { db:job(held).priority, db:job(ended).priority })
+  end)
+
+  it("are claimed from the queue that they were moved to", function()
+    local id = db:enqueue { "a" }
+    edit({ id }, "queue => 'other'")
+    local other = protocol.worker(db, { kinds = { "a" }, queues = { "other" }, name = "other" })
+    assert.equal(id, other:claim_one().id)
+  end)
+
+  it("are put off from when they were due, or now", function()
+    local due, later = db:enqueue { "a" }, db:enqueue { "a", run_at = "2040-01-01 00:00+00" }
+    assert.same({ due, later }, edit({ due, later }, "delay => '10 minutes'"))
+    assert.is_true(db:value([[select run_at - now() between '9 minutes' and '10 minutes'
+      from jobq.find($1)]], due))
+    assert.is_true(db:value("select run_at = '2040-01-01 00:10+00' from jobq.find($1)", later))
+    assert.is_true(db:value("select jobq.snooze($1, '1 hour')", later))
+    assert.is_true(db:value("select run_at = '2040-01-01 01:10+00' from jobq.find($1)", later))
+    assert.is_true(db:value("select jobq.reschedule($1, '2030-01-01 00:00+00')", later))
+    assert.is_true(db:value("select run_at = '2030-01-01 00:00+00' from jobq.find($1)", later))
+    assert.is_false(db:value "select jobq.snooze(999, '1 hour')")
+  end)
+
+  it("that are parked stay so, and keep what they were given", function()
+    local id = db:enqueue { "a", expires_in = "1 hour" }
+    db:query("select jobq.park($1, 'spec', 'x')", id)
+    assert.same({ id }, edit({ id }, "priority => 1, run_at => '2040-01-01 00:00+00'"))
+    assert.same({}, w:claim())
+    db:query("select jobq.unpark(array[$1::bigint])", id)
+    assert.same({ priority = 1, at = true, expires = 3600 }, db:row([[select priority,
+      run_at = '2040-01-01 00:00+00' as at,
+      ((meta ->> 'expires')::float8 - extract(epoch from run_at))::int as expires
+      from jobq.ready where id = $1]], id))
+    assert.equal(2, db:value "select count(*) from jobq.expiry")
+  end)
+
+  it("that somebody holds are not waited for", function()
+    local held, free = db:enqueue { "a" }, db:enqueue { "a" }
+    local person = protocol.session(db)
+    person:sql "begin"
+    person:sql("select jobq.edit($1, priority => 1)", held)
+    assert.same({ free }, edit({ held, free }, "priority => 3"))
+  end)
+
+  it("wake who sleeps on their lane", function()
+    local id = db:enqueue { "a", delay = "1 day" }
+    w:ask "listen_jobs"
+    w:ask("fall_asleep", w.id, w:lanes())
+    edit({ id }, "run_at => now()")
+    assert.same({ "lane " .. w:lanes()[1] }, w:heard(5))
+  end)
+
+  it("that have ended are deleted", function()
+    local waits = db:enqueue { "a", run_at = "2040-01-01 00:00+00" }
+    local failed = db:enqueue { "a" }
+    w:finish(w:claim_one(), "failed", { error = "boom" })
+    local done = db:enqueue { "a" }
+    w:finish(w:claim_one(), "completed")
+    assert.same({ failed, done }, protocol.ids(db:query(
+      "select d as id from jobq.delete_many($1::bigint[]) d order by 1", { waits, failed, done })))
+    assert.is_nil(db:job(done))
+    assert.equal("pending", db:job(waits).status)
+  end)
+
+  it("are retried with another priority", function()
+    local id = db:enqueue { "a" }
+    w:finish(w:claim_one(), "failed", { error = "boom" })
+    db:query("select jobq.retry_many(array[$1::bigint], priority => 8)", id)
+    assert.equal(8, db:job(id).priority)
+    w:finish(w:claim_one(), "failed", { error = "boom" })
+    db:query("select jobq.retry($1, priority => 2)", id)
+    assert.equal(2, db:job(id).priority)
+  end)
+
+  for call, expected in pairs {
+    ["edit_many(array[1])"] = "nothing is given that is to change",
+    ["edit_many(array[1], priority => 10)"] =
+      "priority 10 is out of range, expected 0 (soonest) to 9",
+    ["edit_many(array[1], delay => '0')"] = "delay 00:00:00 is out of range, expected more than 0",
+    ["snooze(1, '-1 s')"] = "delay -00:00:01 is negative",
+    ["reschedule(1, 'infinity')"] = "run_at infinity is not a point in time",
+    ["retry_many(array[1], priority => -1)"] =
+      "priority -1 is out of range, expected 0 (soonest) to 9",
+  } do
+    it("refuse " .. call, function()
+      local rows, message, code = db:try("select jobq." .. call)
+      assert.is_nil(rows)
+      assert.same({ expected, "22023" }, { message, code })
+    end)
+  end
+end)

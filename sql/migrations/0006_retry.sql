@@ -7,7 +7,8 @@
 
 -- One job, without waking anybody. done: it waits now. holder: the job that holds its unique key, so it does not.
 create function jobq.requeue(
-  id bigint, delay interval, attempts int, from_step text, out done boolean, out lane_id int, out holder bigint, out key text
+  id bigint, delay interval, attempts int, from_step text, priority int,
+  out done boolean, out lane_id int, out holder bigint, out key text
 )
 language plpgsql as $$
 declare
@@ -35,7 +36,7 @@ begin
   m := jobq.expire_from(nullif(f.meta - 'cancelled_by', '{}'), now() + delay);
   insert into jobq.ready (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta)
     overriding system value
-    values (f.id, now() + delay, f.created_at, f.lane_id, f.kind_id, f.priority, f.attempt,
+    values (f.id, now() + delay, f.created_at, f.lane_id, f.kind_id, coalesce(requeue.priority, f.priority), f.attempt,
             case when attempts is not null then least(f.attempt + attempts, 32767)
               when f.attempt < allowed then f.max_attempts else f.attempt + 1 end, f.args, m);
   if m ? 'schedule' then
@@ -56,26 +57,29 @@ begin
 end $$;
 comment on function jobq.requeue is 'Puts a job that ended back in line, if its unique key is free; wakes nobody.';
 
-create function jobq.check_retry(delay interval, attempts int) returns void
+create function jobq.check_retry(delay interval, attempts int, priority int) returns void
 language plpgsql immutable as $$
 begin
   if delay < '0' then
     raise 'delay % is negative', delay using errcode = 'invalid_parameter_value';
   elsif attempts not between 1 and 1000 then
     raise 'attempts % is out of range, expected 1 to 1000', attempts using errcode = 'invalid_parameter_value';
+  elsif priority not between 0 and 9 then
+    raise 'priority % is out of range, expected 0 (soonest) to 9', priority using errcode = 'invalid_parameter_value';
   end if;
 end $$;
 comment on function jobq.check_retry is 'Raises an error that names the first option of a retry that cannot be.';
 
 create function jobq.retry(
-  id bigint, delay interval default '0', attempts int default null, from_step text default null
+  id bigint, delay interval default '0', attempts int default null, from_step text default null,
+  priority int default null
 ) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   r record;
 begin
-  perform jobq.check_retry(delay, attempts);
-  r := jobq.requeue(id, coalesce(delay, '0'), attempts, from_step);
+  perform jobq.check_retry(delay, attempts, priority);
+  r := jobq.requeue(id, coalesce(delay, '0'), attempts, from_step, priority);
   if r.holder is not null then
     raise 'job % cannot wait again: job % holds its unique_key %', id, r.holder, jobq.shown(r.key)
       using errcode = 'unique_violation';
@@ -92,7 +96,8 @@ Steps that it has done are not done again, unless it is completed: then all are,
 -- Many at once, spread out: the first after delay, each later one a gap after the one before. Those that cannot wait
 -- again are passed over. The caller keeps calls short (a thousand ids), a transaction each.
 create function jobq.retry_many(
-  ids bigint[], delay interval default '0', gap interval default '0', attempts int default null
+  ids bigint[], delay interval default '0', gap interval default '0', attempts int default null,
+  priority int default null
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -101,9 +106,9 @@ declare
   one bigint;
   lanes int[] := '{}';
 begin
-  perform jobq.check_retry(least(delay, gap), attempts);
+  perform jobq.check_retry(least(delay, gap), attempts, priority);
   foreach one in array coalesce(ids, '{}') loop
-    r := jobq.requeue(one, due, attempts, null);
+    r := jobq.requeue(one, due, attempts, null, priority);
     if r.done then
       return next one;
       lanes := lanes || r.lane_id;

@@ -164,3 +164,110 @@ begin
   end loop;
 end $$;
 comment on procedure jobq.await is 'Waits until a job has ended, at most the timeout (null: without end): its status then, its result and its error. CALL it outside of transactions.';
+
+-- Many by hand -------------------------------------------------------------------------------------
+
+create function jobq.check_edit(o jobq.job_options) returns void
+language plpgsql stable as $$
+begin
+  if num_nonnulls(o.priority, o.run_at, o.delay, o.queue) = 0 then
+    raise 'nothing is given that is to change' using errcode = 'invalid_parameter_value',
+      hint = 'expected priority, run_at, delay or queue';
+  end if;
+  perform jobq.check_options('x', o);
+  if o.delay = '0' then
+    raise 'delay % is out of range, expected more than 0', o.delay using errcode = 'invalid_parameter_value';
+  end if;
+end $$;
+comment on function jobq.check_edit is 'Raises an error that names the first option of an edit of many that cannot be.';
+
+-- The lane of each kind among the jobs, if they were in that queue.
+create function jobq.lanes_in(queue text, ids bigint[], out kinds int[], out lanes int[])
+language plpgsql as $$
+begin
+  if queue is not null then
+    select array_agg(k.id), array_agg((jobq.route(k.name, lanes_in.queue)).lane_id) into kinds, lanes
+    from jobq.kind k where k.id in (select r.kind_id from jobq.ready r where r.id = any (ids));
+  end if;
+end $$;
+comment on function jobq.lanes_in is 'Where the kinds of those jobs wait in a queue; null: in no other.';
+
+-- Jobs that a claim or somebody else holds are passed over: they run, or are changed by another. Parked ones keep
+-- waiting, and have their new time and priority when they are in line.
+create function jobq.edit_many(
+  ids bigint[], priority int default null, run_at timestamptz default null, delay interval default null,
+  queue text default null
+) returns setof bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  o jobq.job_options;
+  held bigint[];                                       -- parked ones, locked
+  timed boolean := edit_many.run_at is not null or edit_many.delay is not null;
+  there record;
+  done bigint[];
+  lanes int[];
+begin
+  o.priority := edit_many.priority;
+  o.run_at := edit_many.run_at;
+  o.delay := edit_many.delay;
+  o.queue := edit_many.queue;
+  perform jobq.check_edit(o);
+  there := jobq.lanes_in(o.queue, edit_many.ids);
+  with changed as (
+    update jobq.parked p set priority = coalesce(o.priority, p.priority),
+      due = case when timed then coalesce(o.run_at, greatest(p.due, now())) + coalesce(o.delay, '0') else p.due end
+    where p.job_id in (select q.job_id from jobq.parked q where q.job_id = any (edit_many.ids) for update skip locked)
+    returning p.job_id
+  )
+  select array_agg(c.job_id) into held from changed c;
+  with line as materialized (
+    select w.ctid as place,
+      case when timed and p.job_id is null then coalesce(o.run_at, greatest(w.run_at, now())) + coalesce(o.delay, '0')
+        when timed then p.due end as due
+    from jobq.ready w left join jobq.parked p on p.job_id = w.id
+    where w.id = any (edit_many.ids) and (w.run_at < 'infinity' or w.id = any (held))
+    for update of w skip locked
+  ),
+  changed as (
+    update jobq.ready w set priority = coalesce(o.priority, w.priority),
+      run_at = case when timed and w.run_at < 'infinity' then l.due else w.run_at end,
+      lane_id = coalesce(there.lanes[array_position(there.kinds, w.kind_id)], w.lane_id),
+      meta = case when timed then jobq.expire_from(w.meta, l.due) else w.meta end
+    from line l
+    where w.ctid = l.place
+    returning w.id, w.lane_id, w.meta
+  ),
+  noted as (
+    insert into jobq.expiry (at, job_id)
+    select to_timestamp((c.meta ->> 'expires')::float8), c.id from changed c where timed and c.meta ? 'expires'
+  )
+  select array_agg(c.id order by c.id), array_agg(c.lane_id) into done, lanes from changed c;
+  perform jobq.wake_lanes(lanes);
+  return query select unnest(done);
+end $$;
+comment on function jobq.edit_many is 'Gives waiting jobs another priority, time or queue; the ids of those that it changed. delay puts each off, from when it was due or now. Best a thousand at a time.';
+
+create function jobq.reschedule(id bigint, run_at timestamptz) returns boolean
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select exists (select from jobq.edit_many(array[$1], run_at => $2))
+$$;
+comment on function jobq.reschedule is 'Gives a waiting job another time; false if it does not wait.';
+
+create function jobq.snooze(id bigint, delay interval) returns boolean
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select exists (select from jobq.edit_many(array[$1], delay => $2))
+$$;
+comment on function jobq.snooze is 'Puts a waiting job off by that long, from when it was due or now; false if it does not wait.';
+
+-- What somebody is just retrying is passed over. What hangs on the jobs goes with cleanup.
+create function jobq.delete_many(ids bigint[]) returns setof bigint
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  with chosen as materialized (
+    select f.id, f.status, f.finished_at from jobq.finished f where f.id = any ($1) for update skip locked
+  )
+  delete from jobq.finished f using chosen c
+  where f.id = c.id and f.status = c.status and f.finished_at = c.finished_at
+  returning f.id
+$$;
+comment on function jobq.delete_many is 'Deletes jobs that have ended; the ids of those that are gone. Best a thousand at a time.';

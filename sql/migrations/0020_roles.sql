@@ -77,6 +77,7 @@ declare
     jobq_worker:   execute on function jobq.result
     jobq_worker:   select on jobq.waiter
     jobq_admin:    execute on function jobq.result, jobq.watch, jobq.refusal_to_commit
+    jobq_admin:    execute on function jobq.edit_many, jobq.reschedule, jobq.snooze, jobq.delete_many
     jobq_admin:    execute on procedure jobq.await
     jobq_reader:   execute on function jobq.result, jobq.watch, jobq.refusal_to_commit
     jobq_reader:   execute on procedure jobq.await
