@@ -18,6 +18,7 @@ local CALLS = {
     batches = { "batches" }, batch = { "batch", "1" },
     health = { "health", "--ready" }, queues = { "queues" },
     schedules = { "schedules", "--next", "2" },
+    limits = { "limits" },
   },
   admin = {
     cancel = { "cancel", "2" }, edit = { "edit", "2", "--priority", "3" }, retry = { "retry", "1" },
@@ -29,10 +30,13 @@ local CALLS = {
     schedules_pause = { "schedules", "pause", "s" },
     schedules_resume = { "schedules", "resume", "s" },
     schedules_remove = { "schedules", "remove", "s" },
+    limits_set = { "limits", "set", "x", "--kind", "b", "--running", "1" },
+    limits_drop = { "limits", "drop", "x" },
   },
 }
 local ORDER = {
   "schedules_add", "schedules_run", "schedules_pause", "schedules_resume", "schedules_remove",
+  "limits_set", "limits_drop",
   "pause", "resume", "edit", "cancel", "retry", "cleanup", "reload", "batch_cancel",
   "workers_cleanup", "workers_stop",
 }
