@@ -437,10 +437,12 @@ describe("a batch", function()
   end)
 
   it("keeps a worker that drains until it has ended", function()
-    local id = open()
+    local id, other = open(), open()
     close(id)
     assert.is_false(w:value("drained", w.id))
     advance()
+    assert.is_true(w:value("drained", w.id))
+    db:query("select jobq.cancel(jobq.enqueue('a', batch => $1))", other)
     assert.is_true(w:value("drained", w.id))
   end)
 

@@ -25,7 +25,7 @@ local EXECUTE = {
   schedule = "admin", unschedule = "admin", pause_schedule = "admin", resume_schedule = "admin",
   run_now = "admin", next_ticks = "admin reader",
   open_batch = "admin producer worker", close_batch = "admin producer worker",
-  cancel_batch = "admin",
+  cancel_batch = "admin", batch_news = "worker",
   -- Called by the ones above, with the rights of the owner; or by the owner.
   shown = "", check_options = "", check_args = "", route = "", make_route = "", take_key = "",
   read_options = "", put = "", put_many = "", park = "", unpark = "", why_parked = "",
@@ -63,7 +63,7 @@ local RELATIONS = {
   worker_status = { admin = "SELECT", reader = "SELECT" },
   batch_status = { admin = "SELECT", reader = "SELECT" },
   batch = {},
-  batch_delta = { worker = "SELECT" },
+  batch_delta = {},
   schedule_status = { admin = "SELECT", reader = "SELECT" },
   schedule = {}, schedule_run = {},
   queue = { worker = "INSERT SELECT" },

@@ -304,6 +304,20 @@ begin
 end $$;
 comment on function jobq.fold_batch is 'Counts what happened to members of a batch and does what that means; whether it has ended now.';
 
+-- The batches that something happened to: since when, and whether it means something now.
+create function jobq.batch_news() returns table (id bigint, oldest timestamptz, due boolean)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select d.batch_id, d.oldest,
+    b.id is null or d.failed > 0 and b.failed_at is null or d.retried > 0 and b.refire
+      or b.closed_at is not null and b.ended_at is null and b.total + d.waiting = jobq.batch_ended(b)
+  from (
+    select t.batch_id, min(t.at) as oldest, max(t.failed) as failed, max(t.retried) as retried,
+      sum(t.added - t.succeeded - t.failed - t.cancelled - t.expired - t.deleted) as waiting
+    from jobq.batch_delta t group by 1) d
+  left join jobq.batch b on b.id = d.batch_id
+$$;
+comment on function jobq.batch_news is 'Batches with news that are not counted yet: since when, and whether they end one or add a job.';
+
 -- Batches whose news mean something now, or are a second old: so a busy one is updated once a second, not with each
 -- settle. The end of one may be that of its parent, so it looks again after an end.
 create function jobq.advance_batches() returns float8
@@ -317,16 +331,8 @@ begin
   loop
     again := false;
     for id in
-      select d.batch_id
-      from (
-        select t.batch_id, min(t.at) as oldest, max(t.failed) as failed, max(t.retried) as retried,
-          sum(t.added - t.succeeded - t.failed - t.cancelled - t.expired - t.deleted) as waiting
-        from jobq.batch_delta t group by 1) d
-      left join jobq.batch b on b.id = d.batch_id
-      where d.oldest <= now() - interval '1 second' or b.id is null
-        or d.failed > 0 and b.failed_at is null
-        or d.retried > 0 and b.refire
-        or b.closed_at is not null and b.ended_at is null and b.total + d.waiting = jobq.batch_ended(b)
+      select d.id from jobq.batch_news() d
+      where d.due or d.oldest <= now() - interval '1 second'
       order by 1
       limit most - n
     loop

@@ -37,8 +37,7 @@ declare
     jobq_producer: execute on function jobq.enqueue, jobq.enqueue_many, jobq.enqueue_with, jobq.enqueue_many_with
     jobq_producer: execute on function jobq.open_batch, jobq.close_batch
     jobq_worker:   execute on function jobq.enqueue_with, jobq.enqueue_many_with
-    jobq_worker:   execute on function jobq.open_batch, jobq.close_batch
-    jobq_worker:   select on jobq.batch_delta
+    jobq_worker:   execute on function jobq.open_batch, jobq.close_batch, jobq.batch_news
     jobq_admin:    execute on function jobq.open_batch, jobq.close_batch, jobq.cancel_batch
     jobq_admin:    select on jobq.batch_status
     jobq_reader:   select on jobq.batch_status
