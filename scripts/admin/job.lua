@@ -3,6 +3,7 @@ local failure = require "_failure"
 local jobs = require "_jobs"
 local json = require "_json"
 local stack = require "_stack"
+local steps = require "_steps"
 local print_table = require("_table").print
 local text = require "_text"
 local time = require "_time"
@@ -114,6 +115,11 @@ local function print_page(context, job)
     context:print ""
     print_table(ATTEMPT_COLUMNS, attempts)
   end
+  local done = steps.of(context, job.id)
+  if #done > 0 then
+    context:print ""
+    steps.print(done)
+  end
   local log = log_of(context, job.id)
   if #log > 0 then
     context:print(("\nlog (UTC), %s"):format(text.count(#log, "line")))
@@ -149,6 +155,7 @@ local PARTS = {
   traceback = print_traceback,
   log = function(context, job) print_log(context, log_of(context, job.id)) end,
   attempts = function(context, job) print_table(ATTEMPT_COLUMNS, attempts_of(context, job.id)) end,
+  steps = function(context, job) steps.print(steps.of(context, job.id)) end,
 }
 
 return {
@@ -169,6 +176,7 @@ and what it waits in.
     { "--args", "only its arguments, as JSON" },
     { "--result", "only its result, as JSON" },
     { "--attempts", "only its runs" },
+    { "--steps", "only what it has done already, and what it waits for" },
   },
   examples = { { "job 42" }, { "job 42 --traceback" }, { "job 42 stack" }, { "job 42 --json" } },
 
@@ -180,12 +188,13 @@ and what it waits in.
     if context.json then
       context:print_json(jobs.to_json(job, {
         { "attempts", attempts_to_json(attempts_of(context, job.id)) },
+        { "steps", steps.to_json(steps.of(context, job.id)) },
         { "log", log_to_json(log_of(context, job.id)) },
       }))
       return
     end
     local asked = false
-    for _, part in ipairs { "args", "result", "traceback", "log", "attempts" } do
+    for _, part in ipairs { "args", "result", "traceback", "log", "attempts", "steps" } do
       if context.options[part] then
         asked = true
         PARTS[part](context, job)

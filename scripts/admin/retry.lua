@@ -1,5 +1,6 @@
 --- jobq retry ID... | FILTER
 local actions = require "_actions"
+local failure = require "_failure"
 local filters = require "_filter"
 local many = require "_many"
 local text = require "_text"
@@ -8,7 +9,7 @@ local time = require "_time"
 local ONE = [[
 select r.done,
   case when r.done then 'pending' else j.status end as status, w.name as worker
-from jobq.retry($1::bigint, make_interval(secs => $2::float8), $3::int) r (done)
+from jobq.retry($1::bigint, make_interval(secs => $2::float8), $3::int, $4::text) r (done)
 left join jobq.find($1::bigint) j on not r.done
 left join jobq.worker_status w on w.id = j.worker_id and j.status = 'processing']]
 
@@ -21,11 +22,14 @@ local function by_id(context)
     local where = row.worker and " on " .. text.clean(row.worker) or ""
     return nil, ("job %d is %s%s, expected failed, cancelled or completed"):format(
       id, row.status, where)
-  end, options.delay or 0, options.attempts)
+  end, options.delay or 0, options.attempts, options.from_step)
 end
 
 local function by_filter(context)
   local options = context.options
+  if options.from_step then
+    failure.raise("usage", "--from-step goes with ids")
+  end
   local delay, over = options.delay or 0, options.over or 0
   local more = options.over and " spread over " .. time.span(over)
     or options.delay and " in " .. time.span(delay) or ""
@@ -49,6 +53,7 @@ return {
   text = [[
 By id, or all that the options choose: of these the failed ones, unless --status says otherwise.
 More than one is shown first, and asked for. A job keeps its id, its history and its unique key.
+Steps that it has done are not done again, unless it is completed: then all are.
 ]],
   role = "jobq_admin",
   arguments = { { "[ID...]", "the jobs", type = "id" } },
@@ -59,6 +64,7 @@ More than one is shown first, and asked for. A job keeps its id, its history and
       "--attempts N", "that many attempts more [those that are left, at least 1]",
       type = "integer", min = 1, max = 1000,
     },
+    { "--from-step NAME", "by id: do that step and what came after it again, too" },
     { "--dry-run", "only show what would be retried" },
   },
   examples = {

@@ -10,7 +10,7 @@ end }]]
 
 -- Command -> how it is called, by the role that its table names.
 local CALLS = {
-  producer = { enqueue = { "enqueue", "a" } },
+  producer = { enqueue = { "enqueue", "a" }, emit = { "emit", "a" } },
   reader = {
     jobs = { "jobs" }, wait = { "wait", "3" }, job = { "job", "1" }, why = { "why", "1" },
     stats = { "stats" },
