@@ -303,9 +303,47 @@ function M.check_places(db)
   assert(#half == 0, ("job %s is half parked"):format(half[1] and half[1].id))
 end
 
+--- Who holds a unique key lives, or has failed and was to succeed; who follows is parked; and of
+-- the jobs with one key only one may be claimed or runs. Raises if not.
+function M.check_keys(db)
+  local wrong = db:query [[
+    with live as (
+      select r.id, r.kind_id, r.meta, r.run_at = 'infinity' and exists (
+          select from jobq.parked p where p.job_id = r.id and p.why = 'unique') as follows
+      from jobq.ready r where r.meta ? 'unique'
+      union all
+      select j.id, j.kind_id, j.meta, false
+      from jobq.lease l, unnest(l.jobs) with ordinality
+        as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta,
+          slot)
+      where j.slot <> all (l.done) and j.meta ? 'unique'
+    )
+    select format('unique key %s is held by job %s, which does not live', u.key, u.job_id) as wrong
+    from jobq.unique_key u
+    where u.turn = 0 and u.held and u.job_id not in (select id from live)
+      and not exists (select from jobq.finished f where f.id = u.job_id and f.status = 'failed'
+        and f.meta ->> 'unique_until' = 'succeeded')
+    union all
+    select format('job %s follows with unique key %s, and is not parked', u.job_id, u.key)
+    from jobq.unique_key u
+    where u.turn = 1 and u.job_id not in (select id from live where follows)
+    union all
+    select format('job %s is parked, and follows nobody', l.id) from live l
+    where l.follows
+      and not exists (select from jobq.unique_key u where u.turn = 1 and u.job_id = l.id)
+    union all
+    select format('%s jobs have unique key %s', count(*), l.meta ->> 'unique') from live l
+    where not l.follows and l.meta ->> 'unique_until' is distinct from 'start'
+      and not exists (select from jobq.unique_key u
+        where u.kind_id = l.kind_id and u.key = l.meta ->> 'unique' and u.until is not null)
+    group by l.kind_id, l.meta ->> 'unique' having count(*) > 1]]
+  assert(#wrong == 0, wrong[1] and wrong[1].wrong)
+end
+
 --- The end of a spec: nothing is out of place, no connection is left.
 function M.finish(db)
   M.check_places(db)
+  M.check_keys(db)
   db:close()
 end
 

@@ -274,6 +274,7 @@ describe("settling", function()
       db:query "update jobq.unique_key set job_id = 999"
       w:finish(job, "completed")
       assert.equal(1, count "unique_key")
+      db:query "delete from jobq.unique_key"
     end)
   end)
 

@@ -81,7 +81,7 @@ create table jobq.ready (
   args         json not null default '{}',
   meta         jsonb                                   -- null for a plain job; written by jobq only:
                                                        -- unique, tags, timeout, snoozes, crashes, suspect,
-                                                       -- expires, expires_in, schedule, tick, late
+                                                       -- expires, expires_in, schedule, tick, late, unique_until
 ) with (
   fillfactor = 100,                                    -- rows are deleted, not updated
   autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
@@ -241,15 +241,18 @@ create table jobq.worker (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 comment on table jobq.worker is 'The workers, with what they said of themselves last; the view jobq.worker_status shows it.';
 
--- Kept while the job lives (until is null) or for a period, whatever becomes of the job.
+-- Taken while its job holds it or the period lasts; a row that is neither is as good as none. What ends the holding and
+-- what a turn is for: see unique.
 create table jobq.unique_key (
   job_id  bigint not null,
-  until   timestamptz,
+  until   timestamptz,                                 -- the end of the period; null: there is none
   kind_id int not null,
+  turn    smallint not null default 0 check (turn in (0, 1)),   -- 1: parked until the job of turn 0 has ended
+  held    boolean not null default true,               -- by its job; false: only the period counts
   key     text not null,
-  primary key (kind_id, key)
+  primary key (kind_id, key, turn)
 );
-comment on table jobq.unique_key is 'Which job holds which unique key, and until when: null is as long as the job lives.';
+comment on table jobq.unique_key is 'Which job holds which unique key, and which follows it.';
 
 -- Who sleeps on which lane: enqueue notifies only if somebody does.
 create table jobq.sleeper (

@@ -26,7 +26,12 @@ create type jobq.job_options as (
   tags         text[],
   batch        bigint,                                 -- makes it a member of that batch
   batch_member bigint,                                 -- the running member that adds it, if the batch is closed
-  expires_in   interval
+  expires_in   interval,
+  unique_fields text[],
+  unique_aligned boolean,
+  unique_until text,
+  on_conflict  text,
+  max_wait     interval
 );
 comment on type jobq.job_options is 'What may be said of a job when it is enqueued.';
 
@@ -54,12 +59,6 @@ begin
       format('max_attempts %s is out of range, expected 1 to 1000', o.max_attempts)
     when o.timeout <= '0' or o.timeout > '366 days' then
       format('timeout %s is out of range, expected more than 0 and at most 366 days', o.timeout)
-    when length(o.unique_key) not between 1 and 500 then
-      format('unique_key %s has %s characters, expected 1 to 500', jobq.shown(o.unique_key), length(o.unique_key))
-    when o.unique_for <= '0' then
-      format('unique_for %s is out of range, expected more than 0', o.unique_for)
-    when o.unique_for is not null and o.unique_key is null then
-      format('unique_for %s has no unique_key to hold', o.unique_for)
     when o.expires_in <= '0' or not o.expires_in < '3660 days' then
       format('expires_in %s is out of range, expected more than 0 and less than 3660 days', o.expires_in)
     when array_ndims(o.tags) > 1 then
@@ -75,6 +74,10 @@ begin
         wrong := format('tag %s has %s characters, expected 1 to 100', jobq.shown(tag), coalesce(length(tag), 0));
       end if;
     end loop;
+  end if;
+  if wrong is null and num_nonnulls(o.unique_key, o.unique_fields, o.unique_for, o.unique_aligned, o.unique_until,
+      o.on_conflict, o.max_wait) > 0 then
+    wrong := jobq.wrong_unique(o);
   end if;
   if wrong is not null then
     raise '%', wrong using errcode = 'invalid_parameter_value';
@@ -235,30 +238,6 @@ begin
 end $$;
 comment on function jobq.unpark is 'Puts parked jobs in line; how many.';
 
--- Takes the key for new_id, or returns the id of the job that holds it.
-create function jobq.take_key(kind_id int, key text, hold interval, new_id bigint) returns bigint
-language plpgsql as $$
-declare
-  holder bigint;
-begin
-  loop
-    insert into jobq.unique_key as u (kind_id, key, job_id, until)
-      values (take_key.kind_id, take_key.key, new_id, now() + hold)
-      on conflict do nothing returning u.job_id into holder;
-    exit when found;
-    -- Somebody holds it. This is a new snapshot, so a holder that committed while we waited is seen.
-    update jobq.unique_key u set job_id = new_id, until = now() + hold
-      where u.kind_id = take_key.kind_id and u.key = take_key.key and u.until <= now()
-      returning u.job_id into holder;
-    exit when found;
-    select u.job_id into holder from jobq.unique_key u
-      where u.kind_id = take_key.kind_id and u.key = take_key.key;
-    exit when found;                                   -- else: released in between, try again
-  end loop;
-  return holder;
-end $$;
-comment on function jobq.take_key is 'Takes a unique key for a job; returns the job that holds it, which may be another.';
-
 create function jobq.read_options(options jsonb) returns jobq.job_options
 language plpgsql stable as $$
 declare
@@ -288,8 +267,8 @@ comment on function jobq.read_options is 'Options given as a JSON object; raises
 create function jobq.make_meta(o jobq.job_options) returns jsonb
 language plpgsql stable as $$
 begin
-  return nullif(jsonb_strip_nulls(jsonb_build_object('unique', o.unique_key, 'tags', to_jsonb(o.tags),
-    'timeout', extract(epoch from o.timeout), 'batch', o.batch,
+  return nullif(jsonb_strip_nulls(jsonb_build_object('unique', o.unique_key, 'unique_until', o.unique_until,
+    'tags', to_jsonb(o.tags), 'timeout', extract(epoch from o.timeout), 'batch', o.batch,
     'expires_in', extract(epoch from o.expires_in))), '{}');
 end $$;
 comment on function jobq.make_meta is 'What a job carries beside its arguments; null for a plain job.';
@@ -320,27 +299,33 @@ begin
 end $$;
 comment on function jobq.note_expiry is 'Has the sweep look at jobs when they expire.';
 
--- One job, the long way. happened: enqueued; kept, when the unique key is held by the job whose id is answered.
+-- One job, the long way. happened: enqueued; or, when its unique key is taken, what 0013 says.
 create function jobq.put(kind text, args jsonb, o jobq.job_options, out id bigint, out happened text)
 language plpgsql as $$
 #variable_conflict use_variable
 declare
   r record;
+  u record;
   new_id bigint;
   body text;
   due timestamptz;
   m jsonb;
   checked boolean;
+  follows boolean := false;                            -- parked behind the job that holds its key
 begin
   checked := jobq.check_options(kind, o);
   body := jobq.check_args(kind, args, ' ');
   due := coalesce(o.run_at, now()) + coalesce(o.delay, '0');
   r := jobq.route(kind, o.queue);
   new_id := nextval('jobq.ready_id_seq');
-  if o.unique_key is not null then
-    id := jobq.take_key(r.kind_id, o.unique_key, o.unique_for, new_id);
-    if id <> new_id then
-      happened := 'kept';
+  happened := 'enqueued';
+  if o.unique_key is not null or o.unique_fields is not null then
+    o.unique_key := coalesce(o.unique_key, jobq.key_of(kind, args, o.unique_fields, ' '));
+    u := jobq.take_turn(r.kind_id, o, body, due, new_id);
+    happened := u.happened;
+    follows := u.turn = 1;
+    if u.id <> new_id then
+      id := u.id;
       return;
     end if;
   end if;
@@ -350,18 +335,20 @@ begin
   m := jobq.expire_from(jobq.make_meta(o), due);
   insert into jobq.ready (id, run_at, lane_id, kind_id, priority, max_attempts, args, meta)
     overriding system value
-    values (new_id, due, r.lane_id, r.kind_id, coalesce(o.priority, r.priority, 5),
-            coalesce(o.max_attempts, r.max_attempts), body::json, m);
+    values (new_id, case when follows then 'infinity' else due end, r.lane_id, r.kind_id,
+            coalesce(o.priority, r.priority, 5), coalesce(o.max_attempts, r.max_attempts), body::json, m);
   if o.expires_in is not null then
     perform jobq.note_expiry(array[new_id], m);
   end if;
-  if r.limited and jobq.hold_back(array[new_id]) > 0 then
+  if follows then
+    insert into jobq.parked (job_id, due, priority, why, key)
+      values (new_id, due, coalesce(o.priority, r.priority, 5), 'unique', o.unique_key);
+  elsif r.limited and jobq.hold_back(array[new_id]) > 0 then
     null;                                              -- nobody can claim it yet
   elsif due <= now() + interval '1 hour' then          -- later ones are found by the poll, which is never longer
     perform jobq.wake(r.lane_id);
   end if;
   id := new_id;
-  happened := 'enqueued';
 end $$;
 comment on function jobq.put is 'Adds a job with any options; its id, or that of the job that is there in its place, and what happened.';
 
@@ -370,7 +357,8 @@ create function jobq.enqueue(
   run_at timestamptz default null, delay interval default null, max_attempts int default null,
   timeout interval default null, unique_key text default null, unique_for interval default null,
   tags text[] default null, batch bigint default null, batch_member bigint default null,
-  expires_in interval default null
+  expires_in interval default null, unique_fields text[] default null, unique_aligned boolean default null,
+  unique_until text default null, on_conflict text default null, max_wait interval default null
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -381,8 +369,8 @@ declare
 begin
   -- The plain call, which is nearly every call, in one statement and a look for sleepers (docs/decisions/0029). What
   -- is not as it expects takes the long way, which tells what is wrong.
-  if num_nonnulls(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags,
-       batch, batch_member, expires_in) = 0
+  if num_nonnulls(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
+       batch_member, expires_in, unique_fields, unique_aligned, unique_until, on_conflict, max_wait) = 0
      and body like '{%' and octet_length(body) <= 1048576 then
     insert into jobq.ready (lane_id, kind_id, priority, max_attempts, args)
       select k.lane_id, k.id, coalesce(k.priority, 5), k.max_attempts, body::json
@@ -395,15 +383,16 @@ begin
   end if;
   told := jobq.put(kind, args,
     row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
-      batch_member, expires_in)::jobq.job_options);
+      batch_member, expires_in, unique_fields, unique_aligned, unique_until, on_conflict, max_wait)::jobq.job_options);
   if told.happened = 'kept' then
-    raise notice 'job % already holds unique_key %', told.id, jobq.shown(unique_key);
+    raise notice 'job % already %', told.id, case when unique_key is null
+      then 'has the same ' || array_to_string(unique_fields, ', ') else 'holds unique_key ' || jobq.shown(unique_key) end;
   end if;
   return told.id;
 end $$;
 comment on function jobq.enqueue is 'Adds a job and returns its id; with a unique_key held by a live job, returns that job''s id and says so in a notice.
 
-args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind and free when the job ends, or after unique_for. tags are for people, at most 50. batch makes it a member of that batch (jobq.open_batch), unless a unique_key keeps it from being added. A job that has not begun expires_in after it was due is cancelled.';
+args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind; unique_fields names the fields of args that make it. It is free when the job ends (unique_until ''finished''), is claimed (''start'') or has completed (''succeeded''); or after unique_for, with unique_aligned at the end of that slot of the clock; with both, when both are over. on_conflict says what happens when it is taken: ''keep'', ''replace'', ''debounce'' (at most max_wait after the job was made), ''append'', ''follow'' or ''supersede''. tags are for people, at most 50. batch makes it a member of that batch (jobq.open_batch), unless a unique_key keeps it from being added. A job that has not begun expires_in after it was due is cancelled.';
 
 -- The same with the options as a JSON object, for those who have them as data. A number is seconds, or a Unix time.
 create function jobq.enqueue_with(
@@ -422,12 +411,11 @@ begin
   id := told.id;
   happened := told.happened;
 end $$;
-comment on function jobq.enqueue_with is 'Adds a job with the options of jobq.enqueue as a JSON object; its id and what happened: enqueued, or kept, when the unique_key is held by the job whose id that is.
+comment on function jobq.enqueue_with is 'Adds a job with the options of jobq.enqueue as a JSON object; its id and what happened. enqueued: it is a new job. followed, superseded: a new one, too, behind the one that runs, or instead of it. kept, replaced, debounced, appended: the id is that of the job that is there already, and now has the new arguments, the later time, or what was appended.
 
 Durations are intervals as text or seconds, run_at is a time as text or Unix seconds.';
 
--- One key cannot be held by many jobs, so unique_key is only for a call with one element; keys of their own for many
--- jobs would have to be taken in order, or two callers deadlock.
+-- One key cannot be held by many jobs, so unique_key is only for a call with one element; unique_fields gives each its own.
 create function jobq.put_many(kind text, args jsonb[], o jobq.job_options) returns table (id bigint, happened text)
 language plpgsql as $$
 #variable_conflict use_column
@@ -443,7 +431,10 @@ begin
     return;
   elsif o.unique_key is not null then
     raise 'unique_key % cannot be held by % jobs', jobq.shown(o.unique_key), cardinality(put_many.args)
-      using errcode = 'invalid_parameter_value', hint = 'enqueue each by itself, with a key of its own';
+      using errcode = 'invalid_parameter_value', hint = 'unique_fields gives each a key of its own';
+  elsif o.unique_fields is not null then
+    return query select p.id, p.happened from jobq.put_each(put_many.kind, put_many.args, o) p;
+    return;
   end if;
   checked := jobq.check_options(put_many.kind, o);
   if o.expires_in is not null then                     -- each has a row beside it, for the sweep
@@ -480,13 +471,14 @@ create function jobq.enqueue_many(
   run_at timestamptz default null, delay interval default null, max_attempts int default null,
   timeout interval default null, unique_key text default null, unique_for interval default null,
   tags text[] default null, batch bigint default null, batch_member bigint default null,
-  expires_in interval default null
+  expires_in interval default null, unique_fields text[] default null, unique_aligned boolean default null,
+  unique_until text default null, on_conflict text default null, max_wait interval default null
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return query select p.id from jobq.put_many(kind, args,
     row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
-      batch_member, expires_in)::jobq.job_options) p;
+      batch_member, expires_in, unique_fields, unique_aligned, unique_until, on_conflict, max_wait)::jobq.job_options) p;
 end $$;
 comment on function jobq.enqueue_many is 'Adds one job per element of args, all with the same options; returns their ids in order.';
 

@@ -23,11 +23,15 @@ begin
   end if;
   key := f.meta ->> 'unique';
   if key is not null then
-    holder := jobq.take_key(f.kind_id, key, null, f.id);
+    holder := jobq.take_key(f.kind_id, key, null, true, f.id);
     if holder <> f.id then
       return;
     end if;
     holder := null;
+    if f.meta ? 'unique_until' then                    -- it may have had only its period left of the key
+      update jobq.unique_key u set held = true
+        where u.kind_id = f.kind_id and u.key = requeue.key and u.job_id = f.id and not u.held;
+    end if;
   end if;
   delete from jobq.finished d where d.id = f.id and d.status = f.status and d.finished_at = f.finished_at;
   insert into jobq.attempt (job_id, started_at, finished_at, kind_id, worker_id, attempt, outcome, error)

@@ -320,6 +320,8 @@ begin
     return query select 'schedule',
       format('it waits until the earlier jobs of schedule %s have ended', jobq.shown(p.key)),
       'jobq schedules shows them';
+  elsif p.why = 'unique' then
+    return query select * from jobq.why_follows(job);
   elsif found then
     return query select p.why, format('it is parked: %s %s', p.why, p.key), null;
   end if;
@@ -352,7 +354,8 @@ begin
     coalesce(' by ' || (job.meta ->> 'cancelled_by'), ''), coalesce(': ' || split_part(job.error, E'\n', 1), '')),
     case when job.status <> 'completed' then format('jobq retry %s runs it again', job.id) end;
   select u.job_id into holder from jobq.unique_key u join jobq.kind k on k.id = u.kind_id
-    where k.name = job.kind and u.key = job.meta ->> 'unique' and u.job_id <> job.id;
+    where k.name = job.kind and u.key = job.meta ->> 'unique' and u.job_id <> job.id and u.turn = 0
+      and (u.held or u.until > now());
   if found then
     return query select 'key_held', format('its unique key %s is held by job %s: it cannot be retried before that ends',
       jobq.shown(job.meta ->> 'unique'), holder), null;

@@ -44,6 +44,23 @@ begin
 end $$;
 comment on function jobq.make_days is 'Makes the daily partitions of today and some days ahead; how many were new.';
 
+-- Failed jobs are deleted that held their keys still. One that somebody is taking over is passed over.
+create function jobq.forget_keys(ids bigint[], kind_ids int[], keys text[]) returns int
+language plpgsql as $$
+declare
+  n int := 0;
+begin
+  if ids is not null then
+    delete from jobq.unique_key d where d.ctid = any (array(
+      select u.ctid from unnest(ids, kind_ids, keys) t (id, kind_id, key)
+      join jobq.unique_key u on u.kind_id = t.kind_id and u.key = t.key and u.job_id = t.id and u.held
+      for update of u skip locked));
+    get diagnostics n = row_count;
+  end if;
+  return n;
+end $$;
+comment on function jobq.forget_keys is 'Releases the unique keys of failed jobs that are deleted; how many.';
+
 -- Failed and cancelled jobs past their time, oldest first; call until it returns 0, a transaction each. One that
 -- somebody is just retrying is passed over.
 create function jobq.forget(keep interval default '90 days', at_most int default 5000) returns int
@@ -51,15 +68,23 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   failed int;
   cancelled int;
+  keys int;
 begin
-  delete from jobq.finished_failed
-  where ctid = any (array(
-    select f.ctid from jobq.finished_failed f
-    where f.finished_at < now() - keep
-    order by f.finished_at
-    limit at_most
-    for update skip locked));
-  get diagnostics failed = row_count;
+  with gone as (
+    delete from jobq.finished_failed
+    where ctid = any (array(
+      select f.ctid from jobq.finished_failed f
+      where f.finished_at < now() - keep
+      order by f.finished_at
+      limit at_most
+      for update skip locked))
+    returning id, kind_id, meta
+  )
+  select count(*), jobq.forget_keys(array_agg(g.id) filter (where g.meta ? 'unique_until'),
+      array_agg(g.kind_id) filter (where g.meta ? 'unique_until'),
+      array_agg(g.meta ->> 'unique') filter (where g.meta ? 'unique_until'))
+    into failed, keys
+    from gone g;
   delete from jobq.finished_cancelled
   where ctid = any (array(
     select f.ctid from jobq.finished_cancelled f
@@ -90,8 +115,10 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
   gone as (
     delete from jobq.finished f using chosen c
     where f.id = c.id and f.status = c.status
-    returning f.id)
+    returning f.id, f.kind_id, f.meta)
   select (select count(*) from gone), (select max(c.id) from chosen c)
+  where (select jobq.forget_keys(array_agg(g.id), array_agg(g.kind_id), array_agg(g.meta ->> 'unique'))
+    from gone g where g.meta ? 'unique_until') is not null
 $$;
 comment on function jobq.delete_finished is
   'Deletes old finished jobs of these statuses and kinds (LIKE) in batches by id; how many, and the last id: go on after it.';
@@ -144,7 +171,7 @@ begin
   perform jobq.forget(keep_failed, 20000);
   -- A caller's open transaction may hold a key that it takes over; it is not worth waiting for.
   delete from jobq.unique_key u where u.ctid = any (array(
-    select k.ctid from jobq.unique_key k where k.until < now() for update skip locked));
+    select k.ctid from jobq.unique_key k where k.until < now() and not k.held for update skip locked));
   perform jobq.forget_steps(keep, keep_failed);
   delete from jobq.sleeper s where not exists (select from jobq.worker w where w.id = s.worker_id and w.state = 'running');
   delete from jobq.waiter w where w.since < now() - interval '1 day';

@@ -10,13 +10,7 @@
 create function jobq.follow_up(moves jobq.move[]) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  delete from jobq.unique_key u
-  using (
-    select (m.job).id, (m.job).kind_id, (m.job).meta ->> 'unique' as key
-    from unnest(moves) m
-    where m.outcome in ('completed', 'failed', 'cancelled') and (m.job).meta ? 'unique'
-  ) k
-  where u.kind_id = k.kind_id and u.key = k.key and u.job_id = k.id and u.until is null;
+  perform jobq.release_keys(moves);
   perform jobq.follow_schedules(moves);
   perform jobq.tell_batches(moves);
   perform jobq.tell_waiters(moves);
@@ -39,6 +33,7 @@ begin
   soonest := least(soonest, jobq.advance_batches());
   soonest := least(soonest, jobq.advance_events());
   soonest := least(soonest, jobq.expire());
+  soonest := least(soonest, jobq.promote_followers());
   soonest := least(soonest, jobq.promote());           -- last: it looks at what the others have done
   return soonest;
 end $$;

@@ -43,7 +43,7 @@ declare
     jobq_reader:   select on jobq.batch_status
     jobq_worker:   execute on function jobq.enqueue, jobq.enqueue_many, jobq.declare_kinds, jobq.sort_lanes, jobq.settle,
                    jobq.complete, jobq.wake_lanes, jobq.wake, jobq.reconcile, jobq.recover, jobq.cleanup,
-                   jobq.advance
+                   jobq.advance, jobq.start_keys
     jobq_worker:   select, insert on jobq.queue
     jobq_worker:   select, insert, update on jobq.kind, jobq.lane, jobq.worker
     jobq_worker:   select, insert, update, delete on jobq.ready, jobq.lease, jobq.progress
@@ -51,7 +51,7 @@ declare
     jobq_worker:   select on jobq.parked, jobq.pause, jobq.limits
     jobq_worker:   select, delete on jobq.limit_state
     jobq_worker:   execute on function jobq.hold_limit, jobq.use_limit, jobq.follow_up
-    jobq_worker:   select, delete on jobq.unique_key, jobq.cancel_request
+    jobq_worker:   select, delete on jobq.cancel_request
     jobq_worker:   insert on jobq.finished, jobq.attempt, jobq.job_log
     jobq_admin:    execute on function jobq.enqueue_with, jobq.enqueue_many_with
     jobq_admin:    execute on function jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.cancel_many, jobq.retry,

@@ -55,7 +55,7 @@ numbered as (
 ),
 packed as materialized (
   select $2::bigint + row_number() over (order by pack) - 1 as seq, count(*) as n, array_agg((job).id) as ids,
-    array_agg(job) as jobs
+    array_agg(job) as jobs, array_agg(job) filter (where (job).meta ->> 'unique_until' = 'start') as starting
   from numbered
   group by pack
 ),
@@ -70,3 +70,5 @@ select p.seq, j.slot::smallint as slot, j.id, j.kind_id, j.lane_id, j.priority, 
 from packed p,
   unnest(p.jobs) with ordinality
     as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
+-- Once, before the first row: jobs that hold their unique key until they start.
+where (select count(jobq.start_keys(s.starting)) from packed s where s.starting is not null) >= 0
