@@ -17,16 +17,30 @@ local M = {}
 
 M.CHUNK = 1000
 
+--- For the options of such a command.
+M.AFTER = { "--after ID", "only jobs after that one, where an interrupt was", type = "id" }
+
 local PREVIEW = [[
 select j.kind, j.status, count(*) as jobs, %s as oldest, %s as newest,
   %s as oldest_for, %s as newest_for
 from jobq.job j %s
 group by j.kind, j.status order by jobs desc, j.kind, j.status]]
 
-local function preview(context, filter)
+-- Errors that differ in their numbers only are one.
+local BY_ERROR = [[
+select j.kind, j.status, j.error, count(*) as jobs, sum(count(*)) over ()::bigint as total,
+  %s as oldest, %s as newest, %s as oldest_for, %s as newest_for
+from (
+  select j.*, regexp_replace(left(split_part(j.error, E'\n', 1), 200), '\d+', 'N', 'g') as line
+  from jobq.job j %s) t
+cross join lateral (select t.kind, t.status, t.line as error, t.finished_at, t.started_at,
+  t.created_at) j
+group by j.kind, j.status, j.error order by jobs desc, j.kind, j.status, j.error limit 100]]
+
+local function preview(context, filter, by_error)
   local first, last = ("min(%s)"):format(filters.STEP), ("max(%s)"):format(filters.STEP)
-  return filter:query(context.db, PREVIEW:format(jobs.iso(first), jobs.iso(last),
-    jobs.age(first), jobs.age(last), filter:where()))
+  return filter:query(context.db, (by_error and BY_ERROR or PREVIEW):format(jobs.iso(first),
+    jobs.iso(last), jobs.age(first), jobs.age(last), filter:where()))
 end
 
 local COLUMNS = {
@@ -37,18 +51,24 @@ local COLUMNS = {
   { "newest", function(row) return time.ago(row.newest_for) end, right = true },
 }
 
+local ERROR = { "error", "error", flex = true, optional = true }
+
 local function total_of(rows)
   local total = 0
+  if rows[1] and rows[1].total then
+    return rows[1].total
+  end
   for _, row in ipairs(rows) do
     total = total + row.jobs
   end
   return total
 end
 
-local function to_items(rows)
+local function to_items(rows, by_error)
   local items = {}
   for i, row in ipairs(rows) do
-    items[i] = json.pick(row, { "kind", "status", "jobs", "oldest", "newest" })
+    items[i] = json.pick(row,
+      { "kind", "status", "jobs", "oldest", "newest", by_error and "error" or nil })
   end
   return items
 end
@@ -57,6 +77,7 @@ local function report(context, counts, verb)
   if context.json then
     context:print_json(json.object {
       { "matched", counts.total }, { "changed", counts.changed }, { "skipped", counts.skipped },
+      counts.after and { "after", tostring(counts.after) },
     })
     return
   end
@@ -81,14 +102,18 @@ local function work(context, verb, counts, choose)
     local call = verb.call(function(value, type_name) return filter:bind(value, type_name) end,
       IDS, n, counts.total)
     row = filter:query(context.db, CHUNK:format(filter:where(), M.CHUNK, call))[1]
-    after, n = row.last_id, n + row.seen
+    counts.after, after, n = row.last_id or after, row.last_id, n + row.seen
     counts.changed = counts.changed + row.changed
     counts.skipped = n - counts.changed
     if after and n < counts.total and host.is_tty(2) then
       context.say(("%d of %d"):format(n, counts.total))
     end
-  until not after or row.seen < M.CHUNK or host.interrupted()
-  return not host.interrupted()
+    if not after or row.seen < M.CHUNK then
+      counts.after = nil
+      return true
+    end
+  until host.interrupted()
+  return false
 end
 
 local function check_statuses(options, verb)
@@ -107,16 +132,19 @@ local function chooser(context, options, verb)
   return function()
     local filter = filters.new(chosen)
     filter:add(filters.STEP .. " <= ?", moment, "timestamptz")
+    filter:add("j.id > ?", options.after, "bigint")
     return filter
   end
 end
 
-local function show(context, rows)
+local function show(context, rows, by_error)
   if not context.json then
-    print_table(COLUMNS, rows)
+    local columns = table.move(COLUMNS, 1, #COLUMNS, 1, {})
+    columns[#columns + 1] = by_error and ERROR or nil
+    print_table(columns, rows)
     io.stdout:flush()
   elseif context.options.dry_run then
-    context:print_items(to_items(rows))
+    context:print_items(to_items(rows, by_error))
   end
 end
 
@@ -126,7 +154,8 @@ local function change(context, verb, counts, choose)
     report(context, counts, verb)
   end
   if not done then
-    context.say "interrupted; the same command goes on"
+    context.say(("interrupted after %d of %d; the same command goes on with --after %d"):format(
+      counts.changed + counts.skipped, counts.total, counts.after))
     return failure.INTERRUPTED
   end
 end
@@ -154,12 +183,13 @@ end
 
 --- options: of the filter. verb: name "retry", gerund "retrying", participle "retried", done
 --- "pending again", more (what the question says besides), statuses that it may be applied to,
---- expected (the same in words), default (those without --status), and call(bind, ids, n, total):
+--- expected (the same in words), default (those without --status), by_error (the preview tells
+--- errors apart), and call(bind, ids, n, total):
 --- SQL that does it and answers a row for each changed job.
 function M.run(context, options, verb)
   check_statuses(options, verb)
   local choose = chooser(context, options, verb)
-  local rows = preview(context, choose())
+  local rows = preview(context, choose(), verb.by_error)
   local counts = { total = total_of(rows), changed = 0, skipped = 0 }
   local jobs_of = text.count(counts.total, "job")
   local doing = ("%s %s%s"):format(verb.name, jobs_of, verb.more or "")
@@ -167,7 +197,7 @@ function M.run(context, options, verb)
     context.say "no such jobs"
   end
   if counts.total > 1 or options.dry_run then
-    show(context, rows)
+    show(context, rows, verb.by_error)
   end
   if options.dry_run then
     return not context.json and context.say("this would " .. doing) or nil

@@ -42,6 +42,7 @@ is stopped at its next wait, or after a moment if it computes. jobq retry takes 
   options = filters.options {
     { "--reason TEXT", "why; becomes the error of the jobs" },
     { "--by WHO", "who asks for it [the role of the session]" },
+    many.AFTER,
     { "--dry-run", "only show what would be cancelled" },
   },
   examples = {
@@ -51,7 +52,7 @@ is stopped at its next wait, or after a moment if it computes. jobq retry takes 
   },
 
   run = function(context)
-    return many.dispatch(context, by_id, by_filter, { "dry-run" },
+    return many.dispatch(context, by_id, by_filter, { "after", "dry-run" },
       "jobq cancel --status pending --dry-run shows all that wait")
   end,
 }

@@ -3,6 +3,7 @@ local codec = require "jobq.json"
 local failure = require "_failure"
 local filters = require "_filter"
 local jobs = require "_jobs"
+local many = require "_many"
 local schemas = require "_schema"
 local text = require "_text"
 
@@ -111,7 +112,7 @@ local function new_args(context, id, job)
       schemas.check(job.kind, schema, codec.decode(args))
     end
     return args
-  elseif not options.priority and not options.at then
+  elseif not options.priority and not options.at and not options.to_queue then
     return in_editor(context, id, job, schema)
   end
 end
@@ -133,39 +134,86 @@ local function report(context, id, status, before)
   end
 end
 
+-- The point in time that --at means; nil without.
+local function time_of(context)
+  local at = context.options.at
+  return at and (at.at or context.db:row(
+    "select (now() + make_interval(secs => $1::float8))::text as at", at.ago).at)
+end
+
+local function move(context, id, queue)
+  local moved = context.db:query(
+    "select from jobq.edit_many(array[$1::bigint], queue => $2::text)", id, queue)
+  if not moved[1] then
+    failure.raise("refused", ("job %d does not wait, so it is in no queue"):format(id))
+  end
+end
+
+local function by_id(context, id)
+  local options = context.options
+  local job = find(context, id)
+  local args, at = new_args(context, id, job), time_of(context)
+  if options.to_queue then
+    move(context, id, options.to_queue)
+  end
+  local status = context.db:row(EDIT, id, args, options.priority, at, job.args).status
+  if not EDITABLE[status] then
+    failure.raise("refused", ("job %d is %s by now"):format(id, status or "gone"))
+  end
+  report(context, id, status, job.args)
+end
+
+local function by_filter(context)
+  local options = context.options
+  if options.set then
+    failure.raise("usage", "--set is for one job, by its id")
+  elseif not options.priority and not options.at and not options.to_queue then
+    failure.raise("usage", "nothing to change is given", "--priority, --at or --to-queue")
+  end
+  local at = time_of(context)
+  return many.run(context, options, {
+    name = "change", gerund = "changing", participle = "changed", done = "changed",
+    default = { "pending" }, statuses = { pending = true }, expected = "pending",
+    call = function(bind, ids)
+      local sql = "jobq.edit_many(%s, priority => %s, run_at => %s, queue => %s)"
+      return sql:format(ids, bind(options.priority, "int"), bind(at, "timestamptz"),
+        bind(options.to_queue, "text"))
+    end,
+  })
+end
+
 return {
   group = "Jobs",
-  summary = "change a job that waits, failed or was cancelled",
+  summary = "change a job that waits, failed or was cancelled; or many that wait",
   text = [[
 Without options the arguments open in $VISUAL, $EDITOR or vi. What is written must fit what the
-handler of the kind says of its arguments. If the job changes meanwhile, nothing is done.
+handler of the kind says of its arguments. If the job changes meanwhile, nothing is done. Options
+that choose jobs change all of these that wait, after they were shown.
 ]],
   role = "jobq_admin",
-  arguments = { { "ID", "the job", type = "id" } },
-  options = {
+  arguments = { { "[ID]", "the job", type = "id" } },
+  options = filters.options {
     {
       "--set NAME=VALUE", "an argument: JSON, else a text; a.b=1 and to.0=x go inside",
       type = "pair", many = true,
     },
     { "--priority N", "0 (soonest) to 9", type = "integer", min = 0, max = 9 },
     { "--at TIME", "when it is to run; a duration is from now", type = "moment" },
+    { "--to-queue Q", "the queue that it is to wait in" },
+    many.AFTER,
+    { "--dry-run", "only show what would be changed" },
   },
   examples = {
     { "edit 42 --set subject=hello --set to.0=ann@example.org" },
     { "edit 42 --priority 0 --at 10m" },
     { "edit 42", "in an editor" },
+    { "edit --kind 'report.*' --priority 9 --to-queue bulk", "many" },
   },
 
   run = function(context)
-    local id, options = context.arguments.id, context.options
-    local job = find(context, id)
-    local args = new_args(context, id, job)
-    local at = options.at and (options.at.at or context.db:row(
-      "select (now() + make_interval(secs => $1::float8))::text as at", options.at.ago).at)
-    local status = context.db:row(EDIT, id, args, options.priority, at, job.args).status
-    if not EDITABLE[status] then
-      failure.raise("refused", ("job %d is %s by now"):format(id, status or "gone"))
-    end
-    report(context, id, status, job.args)
+    local id = context.arguments.id
+    context.arguments.id = { id }
+    return many.dispatch(context, function() return by_id(context, id) end, by_filter,
+      { "after", "dry-run" }, "jobq edit 42, or jobq edit --kind 'report.*' --priority 9 --dry-run")
   end,
 }

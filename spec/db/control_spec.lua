@@ -437,6 +437,15 @@ describe("many jobs by hand", function()
     assert.equal(2, db:value "select count(*) from jobq.expiry")
   end)
 
+  it("that come into a limited queue wait for their turn there", function()
+    local id = db:enqueue { "a" }
+    db:enqueue { "a", queue = "other" }
+    db:query "select jobq.set_limit('few', queue => 'other', concurrency => 1)"
+    w:ask "advance"
+    edit({ id }, "queue => 'other'")
+    assert.equal("limit", db:value("select why from jobq.parked where job_id = $1", id))
+  end)
+
   it("that somebody holds are not waited for", function()
     local held, free = db:enqueue { "a" }, db:enqueue { "a" }
     local person = protocol.session(db)

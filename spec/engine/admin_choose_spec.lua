@@ -120,6 +120,20 @@ describe("jobq, for many jobs,", function()
       ["retry 1 --over 10m"] = "%-%-over is for jobs that options choose",
       ["retry --status pending"] = "%-%-status: pending jobs cannot be retried\nhint: exp",
       ["retry --kind x --attempts 0"] = "%-%-attempts: '0' is not an integer from 1 to 1000",
+      ["retry 1 --gap 1s"] = "%-%-gap is for jobs that options choose",
+      ["retry --kind x --gap 1s --over 1m"] = "give %-%-over or %-%-gap, not both",
+      ["retry 1 --priority 10"] = "%-%-priority: '10' is not an integer from 0 to 9",
+      ["edit --kind x"] = "nothing to change is given\nhint: %-%-priority, %-%-at or %-%-to%-queue",
+      ["edit --kind x --set a=1"] = "%-%-set is for one job",
+      ["edit 1 --queue x --priority 1"] = "not both",
+      ["edit --status failed --priority 1"] = "failed jobs cannot be changed",
+      ["snooze 1"] = "expected one duration, got 0\nhint: jobq snooze 42 10m",
+      ["snooze 1 soon"] = "'soon' is not a duration",
+      ["snooze 1 0s"] = "expected more than 0",
+      ["snooze 10m"] = "ID is missing",
+      ["delete"] = "ID is missing.*\nhint: jobq delete %-%-status failed %-%-dry%-run",
+      ["delete --status pending"] = "pending jobs cannot be deleted",
+      ["cancel 1 --after 3"] = "%-%-after is for jobs that options choose",
       ["cancel"] = "ID is missing",
       ["cancel 1 --queue x"] = "not both",
       ["cancel --status failed"] = "failed jobs cannot be cancelled",
@@ -176,8 +190,8 @@ describe("jobq, for many jobs,", function()
     it("shows with --dry-run what it would do, and does nothing", function()
       local answer = jobq "retry --kind email.* --status failed --status cancelled --dry-run"
       assert.equal(0, answer.status)
-      assert.match("^kind%s+status%s+jobs%s+oldest%s+newest\nemail.send%s+cancelled%s+1%s+4m ago",
-        answer.out)
+      assert.match("^kind%s+status%s+jobs%s+oldest%s+newest%s+error\n" ..
+        "email.send%s+cancelled%s+1%s+4m ago", answer.out)
       assert.equal("jobq: this would retry 2 jobs", answer.err)
       local item = ok("retry --error 421 --dry-run --json").json.items[1]
       assert.same({ "failed", 1 }, { item.status, item.jobs })
@@ -289,9 +303,91 @@ describe("jobq, for many jobs,", function()
       p:signal "sigint"
       assert(blocker:query "rollback")
       assert.equal(130, p:wait())
-      assert.match("interrupted; the same command goes on", p:errors())
+      assert.match("interrupted after 2000 of 2300; the same command goes on with %-%-after 2000",
+        p:errors())
       assert.equal(300, db:value "select count(*) from jobq.ready")
-      assert.match("300 jobs cancelled", jobq("cancel --kind bulk --yes").out)
+      assert.match("300 jobs cancelled", jobq("cancel --kind bulk --yes --after 2000").out)
+    end)
+  end)
+
+  describe("redriving", function()
+    before_each(six)
+
+    it("shows first which errors there are, with numbers that differ as one", function()
+      ended("failed", 5, "smtp 450 too many\nstack traceback:")
+      local items = ok("retry --status failed --dry-run --json").json.items
+      local lines = {}
+      for i, item in ipairs(items) do
+        lines[i] = ("%s %s %d"):format(item.kind, item.error, item.jobs)
+      end
+      assert.same({ "email.send smtp N too many 1", "file.scan no such file 1",
+        "file.scan smtp N Too many 1", "file.scan smtp N too many 1" }, lines)
+      ended("failed", 6, "smtp 1 too many")
+      assert.equal(2, ok("retry --error smtp --dry-run --json").json.items[1].jobs)
+    end)
+
+    it("goes one after the other, with a priority", function()
+      ok "retry --status failed --gap 60s --priority 9 --yes --json"
+      assert.same({ 0, 1, 2 }, db:value [[select array_agg(
+        round(extract(epoch from run_at - now()) / 60)::int order by id)
+        from jobq.ready where id < 4 and priority = 9]])
+      assert.equal("job 4 is pending again", ok("retry 4 --priority 1").out)
+      assert.equal(1, db:job(4).priority)
+    end)
+
+    it("goes on behind a job, and meets none twice that failed again", function()
+      assert.same({ matched = 2, changed = 2, skipped = 0 },
+        ok("retry --status failed --yes --after 1 --json").json)
+      assert.equal("fppcpp", statuses())
+    end)
+  end)
+
+  describe("those that wait", function()
+    before_each(six)
+
+    local function waiting(what)
+      return db:value(("select array_agg(%s order by id) from jobq.job where id > 4"):format(what))
+    end
+
+    it("get another priority, time and queue", function()
+      local answer = jobq "edit --status pending --priority 8 --to-queue bulk --dry-run"
+      assert.equal("jobq: this would change 2 jobs", answer.err)
+      assert.match("\n2 jobs changed, 0 skipped$", jobq(
+        "edit --status pending --priority 8 --to-queue bulk --at 2040-01-01 --yes").out)
+      assert.same({ 8, 8 }, waiting "priority")
+      assert.same({ "bulk", "bulk" }, waiting "queue")
+      assert.same({ 2040, 2040 }, waiting "extract(year from run_at)::int")
+      assert.equal("fffcpp", statuses())
+    end)
+
+    it("are moved by id, unless they do not wait", function()
+      assert.match("job 5 is pending, priority 5", ok("edit 5 --to-queue bulk").out)
+      assert.equal("bulk", db:job(5).queue)
+      assert.equal("jobq: job 1 does not wait, so it is in no queue",
+        jobq("edit 1 --to-queue bulk").err)
+    end)
+
+    it("are put off, by id or by choice", function()
+      assert.equal("job 5 is put off by 10m", ok("snooze 5 10m").out)
+      local answer = jobq "snooze 1 5 9 10m"
+      assert.equal(3, answer.status)
+      assert.match("job 1 is failed, expected pending\njobq: job 9 does not exist", answer.err)
+      assert.same({ matched = 2, changed = 2, skipped = 0 },
+        ok("snooze --status pending 1h --yes --json").json)
+      assert.same({ 80, 60 }, waiting "round(extract(epoch from run_at - now()) / 60)::int")
+    end)
+  end)
+
+  describe("those that have ended", function()
+    before_each(six)
+
+    it("are deleted, by id or by choice", function()
+      assert.equal("job 4 deleted", ok("delete 4").out)
+      assert.equal("jobq: job 5 is pending, expected completed, failed or cancelled",
+        jobq("delete 5").err)
+      assert.equal("jobq: this would delete 2 jobs", jobq("delete --error 421 --dry-run").err)
+      assert.match("\n2 jobs deleted, 0 skipped$", jobq("delete --error 421 --yes").out)
+      assert.equal("fpp", statuses())
     end)
   end)
 

@@ -22,6 +22,7 @@ local CALLS = {
   },
   admin = {
     cancel = { "cancel", "2" }, edit = { "edit", "2", "--priority", "3" }, retry = { "retry", "1" },
+    snooze = { "snooze", "2", "1m" }, delete = { "delete", "3" },
     cleanup = { "cleanup" }, reload = { "reload" }, workers_cleanup = { "workers", "cleanup" },
     workers_stop = { "workers", "stop", "--all" }, batch_cancel = { "batch", "cancel", "1" },
     pause = { "pause", "default" }, resume = { "resume", "default" },
@@ -37,8 +38,8 @@ local CALLS = {
 local ORDER = {
   "schedules_add", "schedules_run", "schedules_pause", "schedules_resume", "schedules_remove",
   "limits_set", "limits_drop",
-  "pause", "resume", "edit", "cancel", "retry", "cleanup", "reload", "batch_cancel",
-  "workers_cleanup", "workers_stop",
+  "pause", "resume", "edit", "snooze", "cancel", "retry", "delete", "cleanup", "reload",
+  "batch_cancel", "workers_cleanup", "workers_stop",
 }
 
 describe("roles", function()
