@@ -30,6 +30,7 @@ local jobq = {}
 ---@field retry_delay? number|fun(attempt: integer): number seconds; default 2 ^ attempt, at most 1 hour
 ---@field memory? integer|string bytes of Lua memory that a run may hold, e.g. "128M"; default 64M
 ---@field args? table<string, string|jobq.Field> from argument to type; others are refused
+---@field schedule? string|jobq.Schedule a cron line: makes a job of the kind at each of its times
 ---@field config? string[] settings that it needs, like "smtp.host"; without them it does not load
 
 --- A type is one of string, integer, number, boolean, object, array, any, email, url, uuid, timestamp,
@@ -45,6 +46,16 @@ local jobq = {}
 ---@field extra? boolean an object may have further fields
 ---@field secret? boolean its value is never shown
 ---@field summary? string for people
+
+--- When jobs of a kind come by the clock. The first element is the cron line.
+---@class jobq.Schedule
+---@field [1] string five fields, six with the second first, `@daily` and the like, or `@every 90s`
+---@field zone? string default "UTC"
+---@field args? table the arguments of its jobs
+---@field overlap? "skip"|"queue_one"|"queue"|"allow"|"cancel" while an earlier job has not ended; default "skip"
+---@field missed? "one"|"skip"|"all" what times that no worker was there for make; default "one"
+---@field window? number seconds that such a time may be old; default 3600
+---@field jitter? number seconds, of which each job waits a part; default 0
 
 ---@class jobq.Job
 ---@field id integer

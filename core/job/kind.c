@@ -26,6 +26,7 @@ void kind_list_add(struct kind_list *list, const struct wire_kind *told)
         .summary = copy(told->summary),
         .schema = copy(told->schema),
         .source = copy(told->source),
+        .schedule = copy(told->schedule),
         .max_attempts = told->max_attempts,
         .priority = told->priority,
         .timeout_s = told->timeout_s,
@@ -49,6 +50,7 @@ void kind_list_copy(struct kind_list *list,
             .summary = mem_strdup(k->summary),
             .schema = mem_strdup(k->schema),
             .source = mem_strdup(k->source),
+            .schedule = mem_strdup(k->schedule),
             .max_attempts = k->max_attempts,
             .priority = k->priority,
             .timeout_s = k->timeout_s,
@@ -105,6 +107,7 @@ static void kind_fini(struct kind *k)
     free(k->summary);
     free(k->schema);
     free(k->source);
+    free(k->schedule);
 }
 
 static char *copy(struct slice s)

@@ -13,8 +13,9 @@ struct kind {
     char *name; /* owned, as all texts here */
     char *queue;
     char *summary;
-    char *schema; /* JSON Schema of the arguments, or "" */
-    char *source; /* file:line */
+    char *schema;   /* JSON Schema of the arguments, or "" */
+    char *source;   /* file:line */
+    char *schedule; /* JSON of its schedule, or "" */
     uint32_t max_attempts;
     uint32_t priority;
     double timeout_s;

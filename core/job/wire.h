@@ -82,8 +82,9 @@ struct wire_kind {
     struct slice name;
     struct slice queue;
     struct slice summary;
-    struct slice schema; /* JSON Schema of the arguments, or empty */
-    struct slice source; /* file:line of the handler */
+    struct slice schema;   /* JSON Schema of the arguments, or empty */
+    struct slice source;   /* file:line of the handler */
+    struct slice schedule; /* JSON of its schedule, or empty */
     uint32_t max_attempts;
     uint32_t priority;
     double timeout_s;

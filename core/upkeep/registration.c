@@ -22,6 +22,7 @@ enum registration_step {
     STEP_REGISTER,
     STEP_LOCK,
     STEP_DECLARE,
+    STEP_SCHEDULES,
     STEP_SORT,
     STEP_LANES,
 };
@@ -57,6 +58,8 @@ static void take_lock(struct registration *r);
 static void on_lock(void *arg, const struct db_reply *reply);
 static void declare(struct registration *r);
 static void on_declared(void *arg, const struct db_reply *reply);
+static void declare_schedules(struct registration *r);
+static void on_schedules(void *arg, const struct db_reply *reply);
 static void on_sorted(void *arg, const struct db_reply *reply);
 static void ask_lanes(struct registration *r);
 static void on_lanes(void *arg, const struct db_reply *reply);
@@ -324,11 +327,38 @@ static void on_declared(void *arg, const struct db_reply *reply)
             k->paused = db_get_bool(res, i, 2);
         }
     }
+    declare_schedules(r);
+}
+
+static void declare_schedules(struct registration *r)
+{
+    db_params_clear(&r->params);
+    db_add_int8(&r->params, r->worker_id);
+    add_texts(r, offsetof(struct kind, name));
+    add_texts(r, offsetof(struct kind, schedule));
+    add_texts(r, offsetof(struct kind, source));
+    send_step(r, STEP_SCHEDULES, SQL_DECLARE_SCHEDULES, on_schedules);
+}
+
+/* What the database refuses of a schedule is for people: the worker goes on, and shows it. */
+static void on_schedules(void *arg, const struct db_reply *reply)
+{
+    struct registration *r = arg;
+
+    if (!may_go_on(r, reply)) {
+        return;
+    }
+    for (int i = 0; i < db_rows(reply->results[0]); i++) {
+        log_error("schedule refused", LOG_SLICE("error", db_get_text(reply->results[0], i, 0)));
+    }
     db_params_clear(&r->params);
     send_step(r, STEP_SORT, SQL_SORT_LANES, on_sorted);
 }
 
 /* Lanes are only for speed, so claiming does not wait until a large backlog has moved. */
+static void declare_schedules(struct registration *r);
+static void on_schedules(void *arg, const struct db_reply *reply);
+
 static void on_sorted(void *arg, const struct db_reply *reply)
 {
     struct registration *r = arg;

@@ -1,7 +1,7 @@
 /*
  * registration.h - who this worker is in the database, and what it may claim.
  *
- *   [name ->] register -> lock -> declare kinds -> sort lanes -> lanes -> (registered)
+ *   [name ->] register -> lock -> declare kinds -> and schedules -> sort lanes -> lanes -> (registered)
  *
  * A name that somebody gave is for one living worker; it is asked for until the worker is registered.
  * The session's advisory lock tells others that the worker lives, so the chain starts again at `lock`

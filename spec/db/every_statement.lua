@@ -101,6 +101,7 @@ function M.tell(db, options)
   w:ask "listen_jobs"
   w:ask "listen_control"
   w:ask("limit_session", "0", "0")
+  w:ask("declare_schedules", w.id, { "a", "b" }, { '{"expression": "@yearly"}', "" }, { "", "" })
   run_jobs(db, w, id)
   sleep_and_wake(w)
   tend(w)

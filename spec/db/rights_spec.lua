@@ -23,7 +23,8 @@ local EXECUTE = {
   wake_lanes = "worker", wake = "worker", reconcile = "worker",
   advance = "worker", start_keys = "worker",
   schedule = "admin", unschedule = "admin", pause_schedule = "admin", resume_schedule = "admin",
-  run_now = "admin", next_ticks = "admin reader",
+  run_now = "admin", next_ticks = "admin reader", declare_schedules = "worker",
+  declare_schedule = "",
   open_batch = "admin producer worker", close_batch = "admin producer worker",
   cancel_batch = "admin", batch_news = "worker",
   -- Called by the ones above, with the rights of the owner; or by the owner.

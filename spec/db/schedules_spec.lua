@@ -384,6 +384,134 @@ describe("a schedule", function()
     end)
   end)
 
+  describe("of a handler file", function()
+    local YEARLY = '{"expression": "@yearly", "args": {"n": 1}}'
+
+    local function declare(worker, given, source)
+      local problems = {}
+      for i, row in ipairs(worker:ask("declare_schedules", worker.id, { "report" },
+        { given or "" }, { source or "handlers/report.lua:2" })) do
+        problems[i] = row.problem
+      end
+      return problems
+    end
+
+    local function load_error()
+      return db:row("select load_error from jobq.worker where id = $1", w.id).load_error
+    end
+
+    it("is there when the worker has declared it, and changes with the file", function()
+      assert.same({}, declare(w, YEARLY))
+      local first = db:row "select * from jobq.schedule_status"
+      assert.same({ "report", "report", "@yearly", "UTC", '{"n": 1}', "handlers/report.lua:2" },
+        { first.name, first.kind, first.expression, first.zone, first.args, first.source })
+      db:query "select jobq.pause_schedule('report')"
+      declare(w, '{"expression": "@daily", "zone": "Europe/Berlin", "overlap": "queue",'
+        .. '"missed": "all", "window": 7200, "jitter": 1.5}')
+      assert.same({
+        expression = "@daily", zone = "Europe/Berlin", overlap = "queue", missed = "all",
+        missed_window = "02:00:00", jitter = "00:00:01.5", paused = true,
+      }, db:row [[select expression, zone, overlap, missed, missed_window, jitter,
+        paused_at is not null as paused from jobq.schedule_status]])
+    end)
+
+    it("is written once, however many declare it, and never moved by that", function()
+      declare(w, YEARLY)
+      local row = db:row "select xmin::text, ctid::text, next_tick from jobq.schedule"
+      declare(w, YEARLY)
+      declare(protocol.worker(db, { kinds = { "report" } }), YEARLY)
+      assert.same(row, db:row "select xmin::text, ctid::text, next_tick from jobq.schedule")
+      protocol.bury(db, w)
+      declare(protocol.worker(db, { kinds = { "report" } }), YEARLY)
+      assert.equal(row.next_tick, db:value "select next_tick from jobq.schedule")
+    end)
+
+    it("goes when its file has it no more", function()
+      declare(w, YEARLY)
+      declare(w)
+      assert.equal(0, db:value "select count(*) from jobq.schedule")
+    end)
+
+    it("goes with its kind when nobody runs that any more", function()
+      declare(w, YEARLY)
+      local other = protocol.worker(db, { kinds = { "report" } })
+      w:declare { "else" }
+      w:ask("declare_schedules", w.id, { "else" }, { "" }, { "x.lua:1" })
+      assert.equal(1, db:value "select count(*) from jobq.schedule")
+      other:declare { "else" }
+      other:ask("declare_schedules", other.id, { "else" }, { "" }, { "x.lua:1" })
+      assert.equal(0, db:value "select count(*) from jobq.schedule")
+    end)
+
+    it("stays while its worker is away, a day at most", function()
+      declare(w, YEARLY)
+      w:ask("stop", w.id)
+      local other = protocol.worker(db, { kinds = { "else" } })
+      other:ask("declare_schedules", other.id, { "else" }, { "" }, { "x.lua:1" })
+      tick()
+      assert.equal(1, count())
+      db:query("update jobq.worker set seen_at = now() - interval '25 hours' where id = $1", w.id)
+      tick()
+      assert.equal(0, db:value "select count(*) from jobq.schedule")
+    end)
+
+    it("and one by hand do not take each other's name", function()
+      db:query "select jobq.schedule('report', '@daily', 'report')"
+      local told = "schedule of report (handlers/report.lua:2): "
+        .. 'schedule "report" is already defined by jobq.schedule()\n'
+        .. "hint: jobq schedules remove report"
+      assert.same({ told }, declare(w, YEARLY))
+      assert.equal(told, load_error())
+      declare(w)
+      assert.is_nil(load_error())
+      assert.equal("@daily", db:value "select expression from jobq.schedule")
+      db:query "select jobq.unschedule('report')"
+      assert.same({}, declare(w, YEARLY))
+      local _, message = db:try "select jobq.schedule('report', '@daily', 'report')"
+      assert.equal('schedule "report" is already defined in handlers/report.lua:2', message)
+      _, message = db:try "select jobq.unschedule('report')"
+      assert.equal('schedule "report" is defined in handlers/report.lua:2', message)
+      w:ask("stop", w.id)
+      assert.is_true(db:value "select jobq.unschedule('report')")
+    end)
+
+    it("is refused when another living worker has it from another file", function()
+      declare(w, YEARLY)
+      local other = protocol.worker(db, { kinds = { "report" } })
+      local told = declare(other, '{"expression": "@daily"}', "more/report.lua:9")
+      assert.equal("schedule of report (more/report.lua:9): "
+        .. 'schedule "report" is already defined in handlers/report.lua:2', told[1])
+      declare(other, nil, "more/report.lua:9")
+      assert.equal("@yearly", db:value "select expression from jobq.schedule")
+      w:ask("stop", w.id)
+      assert.same({}, declare(other, '{"expression": "@daily"}', "more/report.lua:9"))
+      assert.equal("@daily", db:value "select expression from jobq.schedule")
+    end)
+
+    it("with a wrong zone is told, and leaves what was there", function()
+      declare(w, YEARLY)
+      assert.same({
+        'schedule of report (handlers/report.lua:2): zone "berlin" is not known\n'
+          .. 'hint: did you mean "Europe/Berlin"?',
+      }, declare(w, '{"expression": "@daily", "zone": "berlin"}'))
+      assert.equal("@yearly", db:value "select expression from jobq.schedule")
+      db:query("update jobq.worker set load_error = 'x.lua:1: no' where id = $1", w.id)
+      declare(w, YEARLY)
+      assert.equal("x.lua:1: no", load_error())
+    end)
+
+    it("waits for nobody who is changing it", function()
+      declare(w, YEARLY)
+      local other = db:connect()
+      assert(other:query "begin")
+      assert(other:query "select jobq.pause_schedule('report')")
+      assert.matches("lock timeout", declare(w, '{"expression": "@daily"}')[1])
+      assert.matches("lock timeout", declare(w)[1])
+      assert(other:query "rollback")
+      assert.same({}, declare(w, '{"expression": "@daily"}'))
+    end)
+  end)
+
   describe("that cannot be is refused:", function()
     local CASES = {
       {

@@ -83,6 +83,51 @@ describe("jobq schedules", function()
   end)
 end)
 
+describe("a schedule in a handler file", function()
+  local HANDLER = [[return {
+  daily = {
+    schedule = { "30 3 * * *", zone = %q, args = { n = 1 } },
+    run = function() end,
+  },
+} ]]
+
+  it("is there when its worker is, changes with a reload and goes with it", function()
+    local db = engine.database()
+    local dir = engine.handlers { ["report.lua"] = HANDLER:format "Europe/Berlin" }
+    local w = engine.worker(db, dir, { executors = 1 })
+    local function shown()
+      return db:row "select name, zone, source from jobq.schedule_status"
+    end
+    local function reload(text)
+      dir:write("report.lua", text)
+      w:signal "sighup"
+      w:expect "reloaded"
+    end
+    local function wait_for_zone(zone)
+      db:wait_until("the schedule has changed",
+        "select coalesce((select zone from jobq.schedule), '') = $1", zone)
+    end
+    wait_for_zone "Europe/Berlin"
+    assert.equal("report.daily", shown().name)
+    assert.matches("/report.lua:2$", shown().source)
+
+    reload(HANDLER:format "Asia/Tokyo")
+    wait_for_zone "Asia/Tokyo"
+    local refused = engine.jobq(db, "schedules remove report.daily")
+    assert.same({ 5, true }, { refused.status, refused.err:find("is defined in", 1, true) ~= nil })
+
+    reload(HANDLER:format "Asia/Tokio")
+    assert.matches('zone "Asia/Tokio" is not known', w:expect("schedule refused").error)
+    db:wait_until("the worker shows it",
+      "select load_error like '%zone \"Asia/Tokio\" is not known' || '%' from jobq.worker_status")
+    assert.equal("Asia/Tokyo", shown().zone)
+
+    reload "return { daily = { run = function() end } }"
+    wait_for_zone ""
+    assert.equal(0, w:stop())
+  end)
+end)
+
 describe("a schedule with workers", function()
   it("makes its jobs by itself, each once, and tells them their tick", function()
     local db = engine.database()

@@ -65,6 +65,7 @@ static struct wire_kind told(const char *name)
         .summary = slice_of(""),
         .schema = slice_of(""),
         .source = slice_of("x.lua:1"),
+        .schedule = slice_of(""),
         .max_attempts = 3,
         .timeout_s = 60,
     };

@@ -53,6 +53,54 @@ describe("jobq.loader", function()
     assert.matches("handlers/mail.lua:2$", kinds["mail.send"].source)
   end)
 
+  describe("a schedule", function()
+    local function message_of(schedule)
+      write("a.lua", "return {\n x = {\n  schedule = " .. schedule
+        .. ",\n  args = { days = 'integer?' },\n  run = print } }")
+      return failure()
+    end
+
+    it("is a cron line or a table that begins with one, and JSON to the database", function()
+      write("a.lua", [[return {
+        short = { schedule = "@daily", run = print },
+        long = { schedule = { "0 3 * * *", zone = "Europe/Berlin", args = { days = 1 },
+          overlap = "queue", missed = "all", window = 7200, jitter = 30 }, run = print },
+        none = { run = print } }]])
+      local kinds = load()
+      local json = require "jobq.json"
+      assert.same({ expression = "@daily", args = {} }, json.decode(kinds["a.short"].schedule))
+      assert.same({
+        expression = "0 3 * * *", zone = "Europe/Berlin", args = { days = 1 }, overlap = "queue",
+        missed = "all", window = 7200, jitter = 30,
+      }, json.decode(kinds["a.long"].schedule))
+      assert.is_nil(kinds["a.none"].schedule)
+    end)
+
+    it("that cannot be is told with its place", function()
+      for schedule, message in pairs {
+        ["'0 3 31 2 *'"] = 'schedule "0 3 31 2 *": it never fires\nhint: february has no day 31',
+        ["'0 3 *'"] = 'schedule "0 3 *": it has 3 fields, expected 5 (minute hour day month '
+          .. "weekday) or 6 (second first)\n"
+          .. "hint: e.g. 30 3 * * mon-fri: half past three, monday to friday",
+        ["{ '@daily', overlp = 'skip' }"] = "unknown option 'overlp' in the schedule of a.x\n"
+          .. "hint: did you mean 'overlap'?",
+        ["{ '@daily', overlap = 'drop' }"] = "overlap of the schedule of a.x: 'drop' is not one of "
+          .. "skip, queue_one, queue, allow, cancel",
+        ["{ '@daily', jitter = -1 }"] = "jitter of the schedule of a.x: -1 is not a number of "
+          .. "seconds from 0 to 86400",
+        ["{ zone = 'UTC' }"] = "the schedule of a.x has no cron line\n"
+          .. 'hint: schedule = { "30 3 * * *", ... }',
+        ["{ '@daily', args = { days = 'two' } }"] = "the schedule of a.x: a.x: args.days: 'two' is "
+          .. "not an integer",
+        ["{ '@daily', args = { days = print } }"] = "the schedule of a.x: args: ",
+        ["5"] = "schedule of a.x: 5 is not a cron line or a table that begins with one",
+      } do
+        local told = message_of(schedule)
+        assert.equal("handlers/a.lua:3: " .. message, told:sub(1, #message + 18))
+      end
+    end)
+  end)
+
   it("leaves modules to require, and looks in the folder first", function()
     write("_part.lua", "return 'part'")
     write("lib/json2.lua", "return 'mine'")

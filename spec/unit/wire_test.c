@@ -133,6 +133,7 @@ static void carries_kind(void **state)
                                       .summary = slice_of("s"),
                                       .schema = slice_of("{}"),
                                       .source = slice_of("a.lua:3"),
+                                      .schedule = slice_of("[]"),
                                       .max_attempts = 3,
                                       .priority = 5,
                                       .timeout_s = 60});
@@ -143,6 +144,7 @@ static void carries_kind(void **state)
     assert_slice(got.summary, "s");
     assert_slice(got.schema, "{}");
     assert_slice(got.source, "a.lua:3");
+    assert_slice(got.schedule, "[]");
     assert_int_equal(got.max_attempts, 3);
     assert_int_equal(got.priority, 5);
     assert_true(got.timeout_s == 60);

@@ -477,6 +477,84 @@ comment on function jobq.schedule is 'Makes a schedule, or changes the one of th
 
 expression has five fields (minute hour day month weekday), six (second first), or is @yearly, @monthly, @weekly, @daily, @hourly, @minutely or @every 90s. zone is one of pg_timezone_names. overlap says what a tick does while an earlier job has not ended: skip, queue_one, queue, allow, cancel. missed says what becomes of ticks that nobody was there for, within missed_window: one, skip, all. Each job waits a part of jitter. options are those of jobq.enqueue_with.';
 
+-- What a handler file says of one kind, as bindings/lua/jobq/schedule.lua wrote it. The same again writes nothing.
+create function jobq.declare_schedule(worker bigint, kind text, source text, given jsonb) returns void
+language plpgsql as $$
+#variable_conflict use_variable
+declare
+  s jobq.schedule;
+  known jobq.schedule;
+begin
+  s.name := kind;
+  s.kind := kind;
+  s.source := source;
+  s.declared_by := worker;
+  s.expression := given ->> 'expression';
+  s.zone := coalesce(given ->> 'zone', 'UTC');
+  s.args := coalesce(given -> 'args', '{}');
+  s.options := '{}';
+  s.overlap := coalesce(given ->> 'overlap', 'skip');
+  s.missed := coalesce(given ->> 'missed', 'one');
+  s.missed_window := make_interval(secs => coalesce((given ->> 'window')::float8, 3600));
+  s.jitter := make_interval(secs => coalesce((given ->> 'jitter')::float8, 0));
+  select x.* into known from jobq.schedule x where x.name = kind;
+  if (known.source, known.expression, known.zone, known.args, known.overlap, known.missed, known.missed_window, known.jitter)
+        is distinct from (s.source, s.expression, s.zone, s.args, s.overlap, s.missed, s.missed_window, s.jitter)
+      or not exists (select from jobq.worker w where w.id = known.declared_by and w.state = 'running') then
+    perform jobq.put_schedule(s);
+  end if;
+end $$;
+comment on function jobq.declare_schedule is 'Makes or changes the schedule that a handler file has for its kind.';
+
+-- A schedule that has left its file goes: at once when the worker knows the kind without one, or when the worker that
+-- declared it lives and nobody runs the kind any more. A worker that is away takes nothing along: it may come back in a
+-- minute (schedule_catch_up looks after a day).
+create function jobq.declare_schedules(worker bigint, names text[], schedules text[], sources text[])
+returns table (problem text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '1s' as $$
+declare
+  told record;
+  hint text;
+  problems text[] := '{}';
+  mark constant text := 'schedule of ';                -- what load_error begins with, when it is ours
+begin
+  for told in
+    select d.name, d.schedule, d.source from unnest(names, schedules, sources) d (name, schedule, source)
+    where d.schedule <> '' or exists (select from jobq.schedule s where s.name = d.name and s.source is not null)
+    order by d.name
+  loop
+    begin
+      if told.schedule <> '' then
+        perform jobq.declare_schedule(declare_schedules.worker, told.name, told.source, told.schedule::jsonb);
+      else
+        delete from jobq.schedule s
+        where s.name = told.name and s.source is not null
+          and (split_part(s.source, ':', 1) = split_part(told.source, ':', 1) or not exists (
+            select from jobq.worker w where w.id = s.declared_by and w.state = 'running'));
+      end if;
+    exception
+      when others then
+        get stacked diagnostics hint = pg_exception_hint;
+        problem := format('%s%s (%s): %s', mark, told.name, told.source, sqlerrm)
+          || coalesce(E'\nhint: ' || nullif(hint, ''), '');
+        problems := problems || problem;
+        return next;
+    end;
+  end loop;
+  delete from jobq.schedule s
+  where s.name in (
+    select x.name from jobq.schedule x
+    where x.source is not null and x.kind <> all (names)
+      and exists (select from jobq.worker w where w.id = x.declared_by and w.state = 'running')
+      and not exists (
+        select from jobq.worker w join jobq.kind k on k.id = any (w.kinds) where w.state = 'running' and k.name = x.kind)
+    for update skip locked);
+  update jobq.worker w set load_error = nullif(array_to_string(problems, E'\n'), '')
+    where w.id = declare_schedules.worker
+      and (problems <> '{}' and w.load_error is null or w.load_error like mark || '%');
+end $$;
+comment on function jobq.declare_schedules is 'Stores the schedules of a worker''s handlers and removes those that have left their files; answers what is wrong with some.';
+
 create function jobq.unschedule(name text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -611,7 +689,13 @@ declare
   job bigint;
   made int := 0;
 begin
-  if s.missed <> 'all' then
+  if s.source is not null and not exists (
+    select from jobq.worker w join jobq.kind k on k.id = any (w.kinds)
+    where k.name = s.kind and w.seen_at > now() - interval '1 day')
+  then
+    delete from jobq.schedule x where x.name = s.name; -- its file is gone, and nobody was there to say so
+    return;
+  elsif s.missed <> 'all' then
     tick := jobq.last_due(c, s);
   elsif tick < oldest then
     tick := jobq.tick_after(c, s.zone, oldest, s.since);

@@ -2,6 +2,7 @@
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
 local parse_bytes = require("jobq.options").parse_bytes
+local schedule = require "jobq.schedule"
 local schema = require "jobq.schema"
 
 local M = {}
@@ -48,6 +49,10 @@ local OPTIONS = {
     function(v) return type(v) == "function" or v == 0 or is_seconds(v) end,
   },
   run = { "a function", function(v) return type(v) == "function" end },
+  schedule = {
+    "a cron line or a table that begins with one",
+    function(v) return type(v) == "string" or type(v) == "table" end,
+  },
   summary = { "a text", is_text },
   timeout = { "a positive number of seconds", is_seconds, 60 },
 }
@@ -96,6 +101,12 @@ function M.complete(kind, given)
       return nil, ("%s: %s"):format(kind, core.task.explain(check)), "args"
     end
     handler.check, handler.schema = check, text
+  end
+  if given.schedule then
+    handler.schedule, problem = schedule.compile(kind, given.schedule, handler.check)
+    if problem then
+      return nil, problem, "schedule"
+    end
   end
   return handler
 end
