@@ -139,6 +139,7 @@ function jobq.discard(why) end
 ---@field unique_for? number seconds that the key is held; default until the job ends
 ---@field tags? string[]
 ---@field expires_in? number seconds after it is due in which it has to begin; later it is cancelled
+---@field limit_key? string what limits by limit_key count it under
 ---@field batch? integer makes it a member of that batch
 ---@field batch_member? integer the running member that adds it; batch:enqueue of job.batch says so by itself
 
@@ -193,6 +194,18 @@ function jobq.enqueue_many(kind, list, options) end
 ---@return string? message
 ---@return string? code
 function jobq.batch(options) end
+
+---@class jobq.Limit
+---@field hold fun(self: jobq.Limit, seconds: number): true?, string?, string? no job of it starts for so long
+---@field used fun(self: jobq.Limit, starts: number): true?, string?, string? counts so many starts more against its rate
+
+--- A limit that jobq limits set, and the key that it is counted under: what a service has told of it,
+--- for the jobs that come after this one. At once, also when this run fails.
+---@param name string
+---@param key? string|number the value that it goes by; default: it goes by none
+---@return jobq.Limit
+---@nodiscard
+function jobq.limit(name, key) end
 
 ---@class jobq.Ended
 ---@field id integer

@@ -12,7 +12,8 @@ select jobq.enqueue(
   run_at => $5::timestamptz, delay => make_interval(secs => $6::float8),
   max_attempts => $7::int, timeout => make_interval(secs => $8::float8),
   unique_key => $9::text, tags => $10::text[],
-  expires_in => make_interval(secs => $11::float8), batch => $12::bigint) as id]]
+  expires_in => make_interval(secs => $11::float8), batch => $12::bigint,
+  limit_key => $13::text) as id]]
 
 -- A time that PostgreSQL cannot read is a wrong value, told before anything is tried.
 local function check_time(context, at)
@@ -44,6 +45,7 @@ Prints its id. Arguments are checked first against what a worker has published o
     { "--tag TAG", "a label; may be repeated", many = true },
     { "--unique KEY", "at most one waiting or running job of this kind has it" },
     { "--batch ID", "makes it a member of this batch, which is open", type = "id" },
+    { "--limit-key KEY", "what limits by limit_key count it under" },
     { "--timeout T", "a run is stopped after that long", type = "duration" },
     { "--expires-in T", "cancelled if it has not begun so long after its time", type = "duration" },
     { "--max-attempts N", "1 to 1000", type = "integer", min = 1, max = 1000 },
@@ -69,7 +71,7 @@ Prints its id. Arguments are checked first against what a worker has published o
     end
     local row = context.db:row(SQL, given.kind, args, options.queue, options.priority, options.at,
       options.delay, options.max_attempts, options.timeout, options.unique, options.tag,
-      options.expires_in, options.batch)
+      options.expires_in, options.batch, options.limit_key)
     if not context.json then
       context:print(tostring(row.id))
       io.stdout:flush()

@@ -36,6 +36,12 @@ local function do_steps(w, job)
   w:ask("steps", job.id)
 end
 
+local function tell_limits(db, w)
+  db:query "select jobq.set_limit('l', kind => 'c', rate => 1)"
+  w:ask("hold_limit", "l", 0, "")
+  w:ask("use_limit", "l", 1, "")
+end
+
 local function run_jobs(db, w, id)
   assert(w:claim_one().id == id)
   assert(#w:ask("claimed", w.id, 1) == 1)
@@ -104,6 +110,7 @@ function M.tell(db, options)
   w:ask("declare_schedules", w.id, { "a", "b" }, { '{"expression": "@yearly"}', "" }, { "", "" })
   run_jobs(db, w, id)
   sleep_and_wake(w)
+  tell_limits(db, w)
   tend(w)
   w:ask("stop", w.id)
   for _, path in ipairs(files.glob(protocol.folder(release) .. "/*.sql")) do

@@ -160,6 +160,20 @@ describe("a limit", function()
     assert.equal(first[3] + 1, w:claim_one().id)
   end)
 
+  it("by limit_key counts what the enqueue says, whatever the arguments are", function()
+    set "'keys', queue => 'default', concurrency => 1, key_by => 'limit_key'"
+    enqueue("a", 2, { limit_key = "x" })
+    enqueue("b", 2, { limit_key = "x" })
+    enqueue("b", 2, { limit_key = "y" })
+    enqueue("a", 2)
+    db:query "select jobq.enqueue_many('a', array['{}', '{}']::jsonb[], limit_key => 'z')"
+    advance()
+    check()
+    assert.equal(4, #w:claim())
+    local _, said = db:try "select jobq.enqueue('a', limit_key => '')"
+    assert.equal('limit_key "" has 0 characters, expected 1 to 200', said)
+  end)
+
   it("keeps its slots with a job that comes back without having run", function()
     set "'two', kind => 'a', concurrency => 2"
     local ids = enqueue("a", 3)
@@ -232,6 +246,26 @@ describe("a limit", function()
     check()
     advance()
     assert.equal(ids[4], w:claim_one().id)
+  end)
+
+  it("follows jobs that are edited to other arguments and queues", function()
+    set "'mails', queue => 'mail', concurrency => 1, key_by => 'to'"
+    local ids = enqueue("mail", 3, { args = '{"to": "ann"}' })
+    advance()
+    db:query([[select jobq.edit($1, '{"to": "bob"}')]], ids[2])
+    advance()
+    check()
+    db:query("select jobq.edit_many(array[$1::bigint], queue => 'elsewhere')", ids[1])
+    db:query("select jobq.edit_many(array[$1::bigint], run_at => now() + '1 hour')", ids[2])
+    check()
+    advance()
+    check()
+    assert.same({ ids[1], ids[3] }, protocol.ids(w:claim()))
+    local id = db:enqueue { "a", args = '{"to": "ann"}' }
+    db:query("select jobq.edit_many(array[$1::bigint], queue => 'mail')", id)
+    advance()
+    check()
+    assert.same({}, w:claim())
   end)
 
   it("holds for jobs that are retried by hand", function()

@@ -16,6 +16,13 @@ return {
     note(job, "end")
   end },
   free = { run = function() end },
+  polite = { run = function(job)
+    local limit = jobq.limit("api", job.args.host)
+    assert(limit:hold(3600))
+    assert(limit:used(2))
+    return jobq.retry("429", 0)
+  end },
+  mistaken = { max_attempts = 1, run = function() return jobq.limit("apu"):hold(1) end },
 }
 ]]
 
@@ -103,6 +110,19 @@ describe("limits", function()
       where j.status = 'processing' and w.name = 'three']])
     assert.equal(2, db:value "select count(*) from jobq.limit_slot")
     three:kill()
+  end)
+
+  it("are held and used up by what a run has learned", function()
+    ok "limits set api --kind work.polite --rate 10/1s --key-by host --quiet"
+    local w = worker "one"
+    local id = db:enqueue { "work.polite", args = '{"host": "a"}' }
+    db:wait_until("it is kept back", [[select count(*) = 1 from jobq.job j, jobq.why(j.id) y
+      where j.id = $1 and j.attempt = 1 and y.code = 'limit_held']], id)
+    assert.match("api +kind work.polite +host +10 per 1s +0 +1 +held for", ok("limits").out)
+    db:wait_until("its starts are counted", "select tokens < 8 from jobq.limit_bucket")
+    local other = db:enqueue { "work.mistaken" }
+    assert.match('limit "apu" does not exist', db:wait_for(other, "failed").error)
+    assert.equal(0, w:stop())
   end)
 
   it("of a rate are kept by a worker that drains", function()

@@ -81,7 +81,8 @@ create table jobq.ready (
   args         json not null default '{}',
   meta         jsonb                                   -- null for a plain job; written by jobq only:
                                                        -- unique, tags, timeout, snoozes, crashes, suspect,
-                                                       -- expires, expires_in, schedule, tick, late, unique_until
+                                                       -- expires, expires_in, schedule, tick, late, unique_until,
+                                                       -- limited, limit_key
 ) with (
   fillfactor = 100,                                    -- rows are deleted, not updated
   autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,

@@ -173,7 +173,7 @@ begin
     perform jobq.note_expiry(array[edit.id], m);
   end if;
   if lane is not null then
-    perform jobq.limit_edited(edit.id, edit.run_at is not null);
+    perform jobq.limit_edited(array[edit.id], edit.run_at is not null);
     perform jobq.wake(lane);
   end if;
   return j.status;

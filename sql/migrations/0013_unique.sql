@@ -207,7 +207,7 @@ begin
     set args = body::json, priority = coalesce(o.priority, q.priority), meta = r.meta,
       run_at = case when q.run_at = 'infinity' then q.run_at else renew.due end
     where q.id = renew.id;
-  perform jobq.limit_edited(id, due <> was);
+  perform jobq.limit_edited(array[id], due <> was);
   return true;
 end $$;
 comment on function jobq.renew is 'Gives a waiting job the arguments and the time of a newer call; false if it does not wait.';

@@ -422,24 +422,32 @@ begin
 end $$;
 comment on function jobq.leave_limits is 'Gives the slots of jobs back whose run is over, and parks those that wait again.';
 
--- Its arguments may have another value now, or its time is later: then it does not keep a slot until that.
-create function jobq.limit_edited(id bigint, moved boolean) returns void
+-- Waiting jobs whose arguments, time or place have changed. Those that are moved to another time or queue do not keep
+-- slots until then.
+create function jobq.limit_edited(ids bigint[], moved boolean) returns void
 language plpgsql as $$
 begin
-  if not exists (select from jobq.limits) then
+  if not exists (select from jobq.limits) or ids is null then
     return;
   end if;
-  update jobq.parked p set key = coalesce(jobq.limit_bucket_of(r.kind_id, l.queue_id, r.args, r.meta), p.key)
+  update jobq.parked p
+    set key = coalesce(jobq.limit_bucket_of(r.kind_id, l.queue_id, r.args, r.meta),
+      jsonb_build_array(r.kind_id, l.queue_id, '{}'::jsonb)::text)
     from jobq.ready r join jobq.lane l on l.id = r.lane_id
-    where p.job_id = limit_edited.id and p.why = 'limit' and r.id = p.job_id;
+    where p.job_id = any (ids) and p.why = 'limit' and r.id = p.job_id;
   if found then
     perform pg_notify('jobq_control', 'advance');
-  elsif moved then
-    delete from jobq.limit_slot s where s.job_id = limit_edited.id;
-    perform jobq.hold_back(array[limit_edited.id]);
+  end if;
+  if moved then
+    delete from jobq.limit_slot s using jobq.ready r
+      where s.job_id = any (ids) and r.id = s.job_id and r.run_at < 'infinity';
+    if found then
+      perform pg_notify('jobq_control', 'advance');
+    end if;
+    perform jobq.hold_back(ids);
   end if;
 end $$;
-comment on function jobq.limit_edited is 'Keeps a limited job right that was edited while it waited.';
+comment on function jobq.limit_edited is 'Keeps limited jobs right that were edited while they waited.';
 
 -- Promotion ----------------------------------------------------------------------------------------
 
@@ -718,7 +726,9 @@ begin
   ),
   known as (                                           -- it waits in line with its slots: it is as any other
     update jobq.ready r set meta = coalesce(r.meta, '{}') || '{"limited": true}'
-      where r.id in (select p.job_id from place p where p.run_at <= now())
+      where r.ctid = any (array(
+        select x.ctid from jobq.ready x where x.id in (select p.job_id from place p where p.run_at <= now())
+        for update skip locked))
       returning r.id
   ),
   own as (
@@ -726,7 +736,10 @@ begin
   ),
   gone as (
     delete from jobq.limit_slot s
-    where s.job_id in (select p.job_id from place p where not p.runs and (p.run_at is null or p.run_at > now()))
+    where s.ctid = any (array(
+      select x.ctid from jobq.limit_slot x
+      where x.job_id in (select p.job_id from place p where not p.runs and (p.run_at is null or p.run_at > now()))
+      for update skip locked))
   )
   select array_agg(p.job_id) into late from place p where p.run_at > now() and p.run_at < 'infinity';
   if late is not null then

@@ -243,9 +243,7 @@ begin
     select to_timestamp((c.meta ->> 'expires')::float8), c.id from changed c where timed and c.meta ? 'expires'
   )
   select array_agg(c.id order by c.id), array_agg(c.lane_id) into done, lanes from changed c;
-  if exists (select from jobq.limits) then
-    perform jobq.limit_edited(d.id, timed or o.queue is not null) from unnest(done) d (id);
-  end if;
+  perform jobq.limit_edited(done, timed or o.queue is not null);
   perform jobq.wake_lanes(lanes);
   return query select unnest(done);
 end $$;

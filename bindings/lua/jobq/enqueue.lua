@@ -7,6 +7,7 @@ local M = {}
 
 local OPTIONS = {
   batch = "number", batch_member = "number", delay = "number", expires_in = "number",
+  limit_key = "string",
   max_attempts = "number", priority = "number", queue = "string", run_at = "number",
   tags = "table", timeout = "number", unique_for = "number", unique_key = "string",
 }

@@ -4,6 +4,7 @@ local core = require "jobq.core"
 local batch = require "jobq.batch"
 local enqueue = require "jobq.enqueue"
 local event = require "jobq.event"
+local limit = require "jobq.limit"
 local must = require "jobq.must"
 local settings = require "jobq.settings"
 local steps = require "jobq.steps"
@@ -34,6 +35,7 @@ return strict.close("jobq", {
   fs = module("fs", core.fs),
   http = require "jobq.http",
   json = require "jobq.json",
+  limit = limit.limit,
   must = must.must,
   parallel = require "jobq.parallel",
   process = require "jobq.process",

@@ -5,13 +5,15 @@ local M = {}
 
 local NO_DATABASE = "jobq.sql: there is no database in this spec\nhint: t.database()"
 
---- Batches have numbers, and nothing comes of them.
-local function answer_of_batch(sql, world)
+--- Batches have numbers, and nothing comes of them; nor of what limits are told.
+local function answer_of_other(sql, world)
   if sql == core.sql.statement "open_batch" then
     world.expected.last_batch = (world.expected.last_batch or 0) + 1
     return { { id = world.expected.last_batch } }
   elseif sql == core.sql.statement "close_batch" then
     return { { closed = true } }
+  elseif sql == core.sql.statement "hold_limit" or sql == core.sql.statement "use_limit" then
+    return { {} }
   end
 end
 
@@ -60,7 +62,7 @@ function Session:query(sql, values)
   if jobs then
     return self:keep(jobs, self.in_transaction and self.jobs or self.world.enqueued)
   end
-  self.answer = answer_of_batch(sql, self.world)
+  self.answer = answer_of_other(sql, self.world)
   if self.answer then
     return true
   elseif is_transaction(sql) then
