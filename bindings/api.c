@@ -29,7 +29,9 @@
 #include "bindings/trace.h"
 
 static const luaL_Reg task_functions[] = {
+    {"check", bind_check},
     {"explain", bind_explain},
+    {"leave", bind_leave},
     {"memory_error", bind_memory_error},
     {"parallel", bind_parallel},
     {"place", bind_place},

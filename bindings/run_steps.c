@@ -21,6 +21,27 @@ int bind_run_memo(lua_State *L)
     return 1;
 }
 
+int bind_check(lua_State *L)
+{
+    (void)task_check(L);
+    return 0;
+}
+
+static struct task *check_leaver(lua_State *L)
+{
+    struct task *t = task_check(L);
+
+    if (t->parent != NULL) {
+        luaL_error(L, "only run itself can wait for so long, not a part of jobq.parallel");
+    }
+    return t;
+}
+
+int bind_leave(lua_State *L)
+{
+    return task_leave(check_leaver(L));
+}
+
 int bind_run_place(lua_State *L)
 {
     const struct run *r = run_check(L);
@@ -38,12 +59,9 @@ int bind_run_place(lua_State *L)
 
 int bind_run_park(lua_State *L)
 {
-    struct task *t = task_check(L);
+    struct task *t = check_leaver(L);
     struct run *r = run_check(L);
 
-    if (t->parent != NULL) {
-        return luaL_error(L, "only run itself can wait for so long, not a part of jobq.parallel");
-    }
     if (lua_isnoneornil(L, 1)) {
         return 0;
     }

@@ -18,6 +18,12 @@ int bind_run_place(lua_State *L);
  */
 int bind_run_park(lua_State *L);
 
+/* Raises where a handler cannot wait. */
+int bind_check(lua_State *L);
+
+/* -> never: ends the run right here. */
+int bind_leave(lua_State *L);
+
 /* The run is over. */
 void run_steps_forget(struct run *r);
 

@@ -28,9 +28,12 @@ local testing = {}
 ---@field created_at? number Unix seconds, default now, as the next
 ---@field run_at? number
 ---@field idempotency_key? string
+---@field steps? table[] of the report of an earlier run: this one goes on behind them, and time has passed
 
 ---@class jobq.testing.Report
----@field verdict "done"|"failed"|"retry"|"snooze"|"discard"
+---@field verdict "done"|"failed"|"retry"|"snooze"|"discard"|"park" park: it waits for an event or sleeps, and its slot is free
+---@field steps { what: string, name: string, key: string, value: any }[] all that the job has done so far
+---@field waits_for? string the event
 ---@field result any what jobq.done or tx:complete has kept, through JSON
 ---@field error? string what people read, without the traceback
 ---@field traceback? string
@@ -70,7 +73,15 @@ function testing.database() end
 ---@return table[]
 function testing.enqueued() end
 
---- Works until no job waits: a failed one is run again while attempts are left.
+--- An event for jobq.wait_event; false if there was one of that name and id.
+---@param name string
+---@param payload? any
+---@param options? { id?: string }
+---@return boolean
+function testing.emit(name, payload, options) end
+
+--- Works until no job waits: a failed one is run again while attempts are left, one that waits for an
+--- event when all others are done and the event has come, or its wait has an end.
 ---@param run fun(kind: string, args?: table, options?: jobq.testing.Options): jobq.testing.Report
 ---@return jobq.testing.Report[] # with kind and attempt
 function testing.drain(run) end

@@ -455,3 +455,107 @@ describe("enqueuing in a spec", function()
     assert.error_matches(function() t.drain(run) end, "t.drain: 200 runs, and there is still")
   end)
 end)
+
+describe("durable steps in a spec", function()
+  local ORDER = [[
+    local id = jobq.step("charge", function() return { n = job.attempt } end).n
+    for i = 1, 2 do jobq.step("mail", i, function() job.log:info("mail " .. i) end) end
+    local paid, why = jobq.wait_event("paid", { timeout = job.args.timeout })
+    return jobq.done { id = id, paid = paid, why = why }
+  ]]
+
+  it("are kept, and handed on to the next run", function()
+    local run = handler([[
+      local n = jobq.step("one", function() job.log:info "one" return job.attempt end)
+      jobq.step_tx("two", function(tx) job.log:info "two" tx:enqueue("next") end)
+      if job.attempt == 1 then error "boom" end
+      return jobq.done(n)]])
+    local first = run()
+    assert.same({ "failed", 2, 2 }, { first.verdict, #first.logs, #first.steps })
+    assert.same({ what = "step", name = "one", key = "", value = 1 }, first.steps[1])
+    assert.equal(1, #first.enqueued)
+    local second = run({}, { attempt = 2, steps = first.steps })
+    assert.same({ "done", 1, 0 }, { second.verdict, second.result, #second.logs })
+    assert.equal(2, run({}, { attempt = 2 }).result)
+  end)
+
+  it("tell what a run waits for, and go on when it comes", function()
+    local run = handler(ORDER)
+    local report = run()
+    assert.same({ "park", "paid" }, { report.verdict, report.waits_for })
+    assert.equal(2, #report.logs)
+    assert.is_true(t.emit("paid", { cents = 5 }, { id = "x" }))
+    assert.is_false(t.emit("paid", { cents = 6 }, { id = "x" }))
+    report = run({}, { attempt = 2, steps = report.steps })
+    assert.same({ id = 1, paid = { cents = 5 } }, report.result)
+    assert.equal(0, #report.logs)
+  end)
+
+  it("time out between two runs, since time passes there", function()
+    local run = handler(ORDER)
+    local report = run { timeout = 60 }
+    assert.same({ "park", 60 }, { report.verdict, report.delay })
+    assert.equal("timeout", run({ timeout = 60 }, { steps = report.steps }).result.why)
+  end)
+
+  it("sleep in the same way", function()
+    local run = handler [[
+      jobq.sleep_until("short", os.time() + 5)
+      jobq.sleep_until("long", os.time() + 3600)]]
+    local report = run()
+    assert.equal("park", report.verdict)
+    assert.near(3600, report.delay, 5)
+    assert.equal("done", run({}, { steps = report.steps }).verdict)
+  end)
+
+  it("keep the last checkpoint", function()
+    local run = handler [[
+      for page = job:last_checkpoint() or 1, 3 do
+        job:checkpoint(page)
+        if page == 2 and job.attempt == 1 then return nil, "no" end
+      end
+      return jobq.done(job:last_checkpoint())]]
+    local report = run()
+    assert.equal(2, report.steps[1].value)
+    assert.equal(3, run({}, { attempt = 2, steps = report.steps }).result)
+  end)
+
+  it("are mistakes where they cannot be", function()
+    assert.matches("'a' was there in this run already, at %S+one.lua:3",
+      handler "jobq.step('a', function() end) jobq.step('a', function() end)" ().error)
+    assert.matches("only run itself can wait for so long", handler
+      "jobq.must(jobq.parallel { function() jobq.wait_event 'e' end })" ().error)
+  end)
+
+  it("of all jobs meet in t.drain", function()
+    local dir = handlers { ["a.lua"] = lines("local jobq = require 'jobq'", "return {",
+      "ask = { run = function(job)",
+      "  jobq.step('ask', function() jobq.enqueue('a.answer') end)",
+      "  return jobq.done(jobq.wait_event 'answer') end },",
+      "answer = { run = function() jobq.emit('answer', 42) end },",
+      "never = { run = function() jobq.wait_event 'never' end },",
+      "late = { run = function() jobq.done(jobq.wait_event('x', { timeout = 5 })) end },",
+      "start = { run = function()",
+      "  for _, kind in ipairs { 'ask', 'never', 'late' } do jobq.enqueue('a.' .. kind) end",
+      "end } }") }
+    local run = t.handlers(dir.path)
+    run "a.start"
+    local ends = {}
+    for i, report in ipairs(t.drain(run)) do
+      ends[i] = report.kind .. " " .. report.verdict
+    end
+    assert.same({ "a.ask park", "a.never park", "a.late park", "a.answer done", "a.ask done",
+      "a.late done" }, ends)
+  end)
+
+  it("work beside a database", function()
+    local db = t.database()
+    db:query "create table effect (n int)"
+    local run = handler [[
+      jobq.step_tx("one", function(tx) jobq.must(tx:query "insert into effect values (1)") end)
+      jobq.emit("paid", 7)
+      return jobq.done(jobq.wait_event "paid")]]
+    assert.equal(7, run().result)
+    assert.equal(1, db:value "select count(*) from effect")
+  end)
+end)

@@ -10,6 +10,7 @@ local databases = require "jobq.testing.database"
 local fakes = require "jobq.testing.fakes"
 local nearest = require "jobq.nearest"
 local states = require "jobq.testing.state"
+local steps = require "jobq.testing.steps"
 local strict = require "jobq.strict"
 
 if not core.task.run then
@@ -26,7 +27,7 @@ local WORDS = { [FAILED] = "failed", [DISCARDED] = "discard", [SNOOZED] = "snooz
 
 local OPTIONS = {
   attempt = true, batch = true, created_at = true, id = true, idempotency_key = true,
-  max_attempts = true, priority = true, queue = true, run_at = true, tags = true,
+  max_attempts = true, priority = true, queue = true, run_at = true, steps = true, tags = true,
 }
 
 --- What the spec that runs has arranged.
@@ -36,7 +37,9 @@ local function forget()
   if expected and expected.database then
     databases.drop(expected.database)
   end
-  expected = { config = {}, enqueued = {}, http = {}, last_id = 0, process = {}, smtp = {} }
+  expected = {
+    config = {}, enqueued = {}, events = {}, http = {}, last_id = 0, process = {}, smtp = {},
+  }
 end
 
 forget()
@@ -83,7 +86,7 @@ end
 local function new_world()
   return {
     enqueued = {}, expected = expected, job = {}, logs = {}, mails = {}, programs = {},
-    requests = {}, slept = 0,
+    requests = {}, slept = 0, memo = {},
   }
 end
 
@@ -135,6 +138,7 @@ local function describe_job(job, handler, args, options)
   for name, value in pairs(options) do
     job[name] = value
   end
+  job.steps = nil
   job.idempotency_key = job.idempotency_key or "jobq-" .. job.id
   job.args_text = next(args) and core.json.encode(args) or "{}"
 end
@@ -161,12 +165,23 @@ local function split(text)
   return text and (message or text), traceback
 end
 
+local function word_of(world, verdict)
+  if world.completed then
+    return "done"
+  elseif world.parked then
+    return "park"
+  elseif verdict == FAILED and world.is_verdict(world.value) then
+    return "retry"
+  end
+  return WORDS[verdict] or "done"
+end
+
 local function conclude(world, verdict, text, delay)
   local message, traceback = split(text)
-  local is_asked = verdict == FAILED and world.is_verdict(world.value)
   return {
-    verdict = world.completed and "done" or is_asked and "retry" or WORDS[verdict] or "done",
-    error = message, traceback = traceback, code = text and world.code or nil, delay = delay,
+    verdict = word_of(world, verdict),
+    error = message, traceback = traceback, code = text and world.code or nil,
+    delay = world.parked or delay, steps = world.steps, waits_for = world.waits_for,
     result = world.result, logs = world.logs, slept = world.slept, progress = world.progress,
     mails = world.mails, requests = world.requests, programs = world.programs,
     enqueued = world.enqueued, max_attempts = world.job.max_attempts,
@@ -204,6 +219,7 @@ local function run(folder, kind, args, options)
     error(("there is no kind '%s' in '%s'%s"):format(kind, folder, nearest.hint(kind, kinds)), 3)
   end
   describe_job(world.job, handler, args, options)
+  world.steps = steps.resume(options.steps)
   local before = ids(pending())
   local ok, verdict, text, delay = states.within(state, function()
     world.is_verdict = require("jobq.verdict").is
@@ -231,28 +247,55 @@ local function take()
   return job
 end
 
---- All attempts of a job, and its runs after a snooze.
-local function work(run_kind, job, reports)
-  local attempt = 1
+local AT_ONCE = { park = true, snooze = true } -- time passes
+
+--- Whether there is another run of it now.
+local function is_back(report, attempt)
+  local has_failed = report.verdict == "failed" or report.verdict == "retry"
+  return AT_ONCE[report.verdict] and not report.waits_for
+    or has_failed and attempt < report.max_attempts, has_failed
+end
+
+--- All attempts of a job, and its runs after a snooze or a sleep. What waits for an event is put
+--- aside, behind all others.
+local function work(run_kind, job, reports, aside)
+  local attempt, report = job.attempt or 1, { steps = job.steps }
   repeat
-    local report = run_kind(job.kind, job.args,
-      { id = job.id, attempt = attempt, queue = job.queue, tags = job.tags })
+    report = run_kind(job.kind, job.args, {
+      id = job.id, attempt = attempt, queue = job.queue, tags = job.tags, steps = report.steps,
+    })
     report.kind, report.attempt = job.kind, attempt
     reports[#reports + 1] = report
     if #reports > MOST_RUNS then
       error(("t.drain: %d runs, and there is still something to do"):format(MOST_RUNS), 3)
     end
-    local has_failed = report.verdict == "failed" or report.verdict == "retry"
+    local goes_on, has_failed = is_back(report, attempt)
     attempt = has_failed and attempt + 1 or attempt
-  until not (report.verdict == "snooze" or has_failed and attempt <= report.max_attempts)
+    job.attempt, job.steps, job.waits_for = attempt, report.steps, report.waits_for
+  until not goes_on
+  if job.waits_for then
+    table.insert(aside, job)
+  end
+end
+
+--- One of those that wait for an event, if that has come, or the wait has an end.
+local function take_waiting(aside)
+  for i, job in ipairs(aside) do
+    if job.steps[#job.steps].timeout or steps.is_there(expected, job.waits_for) then
+      return table.remove(aside, i)
+    end
+  end
+  return nil
 end
 
 --- Works until nothing waits: what specs and handlers have enqueued, and again what failed. Gives
 --- the reports of the runs.
 function M.drain(run_kind)
-  local reports = {}
-  for job in take do
-    work(run_kind, job, reports)
+  local reports, aside = {}, {}
+  local job = take()
+  while job do
+    work(run_kind, job, reports, aside)
+    job = take() or take_waiting(aside)
   end
   return reports
 end
@@ -265,6 +308,12 @@ function M.handlers(folder)
     local report = run(folder, kind, args or {}, options or {})
     return report
   end
+end
+
+--- An event: with or without somebody who waits for it. False if there was one with that id.
+function M.emit(name, payload, options)
+  local text = core.json.encode(payload == nil and core.json.null or payload)
+  return steps.emit(expected, name, text, options and options.id)
 end
 
 M.config = add_config

@@ -5,6 +5,7 @@
 --- slept, progress, mails, requests, programs, result, code, completed, problem.
 local core = require "jobq.core"
 local queue = require "jobq.testing.queue"
+local steps = require "jobq.testing.steps"
 
 local M = {}
 
@@ -243,6 +244,7 @@ function M.new(world)
     end
   end
   add_job(fake, world)
+  steps.add(fake, world)
   add_time(fake, world)
   for group, add in pairs(PARTS) do
     if fake[group] then

@@ -1,5 +1,6 @@
 --- The queue in a spec: what handlers enqueue is kept. Other SQL wants t.database(); it is real.
 local core = require "jobq.core"
+local steps = require "jobq.testing.steps"
 
 local M = {}
 
@@ -58,8 +59,12 @@ function Session:keep(jobs, list)
 end
 
 function Session:query(sql, values)
+  local rows = steps.answer(self.world, sql, values)
   local jobs = read_jobs(sql, values)
-  if jobs then
+  if rows then
+    self.answer = rows
+    return true
+  elseif jobs then
     return self:keep(jobs, self.in_transaction and self.jobs or self.world.enqueued)
   end
   self.answer = answer_of_other(sql, self.world)
@@ -123,20 +128,45 @@ local function add_alone(fake, world)
   function fake.release() end
 end
 
+--- With a server; but no lease is there that a step could be written under.
+local function add_database(fake, world)
+  local answers = setmetatable({}, { __mode = "k" })
+  for name, f in pairs(core.sql) do
+    fake[name] = f
+  end
+
+  function fake.query(session, timeout, sql, values, count)
+    answers[session] = steps.answer(world, sql, values)
+    if answers[session] then
+      return true
+    end
+    return core.sql.query(session, timeout, sql, values, count)
+  end
+
+  function fake.rows(session)
+    local rows = answers[session]
+    if rows then
+      return rows, { affected = #rows, columns = {} }
+    end
+    return core.sql.rows(session)
+  end
+end
+
 --- fake: the functions of core for one run.
 function M.add(fake, world)
   local sql = fake.sql
   sql.statement = core.sql.statement
   if world.expected.database then
-    for name, f in pairs(core.sql) do
-      sql[name] = f
-    end
+    add_database(sql, world)
   else
     add_alone(sql, world)
   end
   local finish = sql.finish
-  function sql.finish(session, completes, result)
+  function sql.finish(session, completes, result, last, values)
     local ok, message, code, detail, hint = finish(session, false)
+    if ok and last then
+      steps.answer(world, last, values)
+    end
     if ok and completes then
       world.completed = true
       fake.run.keep_result(result)
