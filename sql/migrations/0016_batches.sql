@@ -6,7 +6,7 @@
 -- Nobody counts in the row of a batch while jobs end: settling only adds rows to batch_delta, and one worker at a time
 -- folds them into the batch (advance_batches). That a batch has ended is decided there, after the commits, by whoever
 -- holds the row: so it happens once, and what it means (callbacks, the end of a member of the parent) is in the same
--- transaction.
+-- transaction (docs/decisions/0039).
 --
 -- Who adds members holds the row of the batch FOR KEY SHARE until its COMMIT, which hinders nobody but the end of that
 -- batch; advance passes over it and looks again. So no member comes to a batch that has ended, and nobody waits for a
