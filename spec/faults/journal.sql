@@ -14,6 +14,19 @@ create table chaos.request (
   at       timestamptz not null default now()
 );
 
+-- Four jobs that belong together; the first one is that of the request.
+create function chaos.enqueue_batch(request text, args jsonb) returns bigint language plpgsql as $$
+declare
+  batch bigint := jobq.open_batch(request, on_failure => '"chaos.batch_ended"', on_complete => '"chaos.batch_ended"');
+  id bigint := jobq.enqueue('chaos.quick', args, batch => batch);
+begin
+  perform jobq.enqueue('chaos.flaky', batch => batch);
+  perform jobq.enqueue('chaos.sleep', '{"seconds": 1}', batch => batch);
+  perform jobq.enqueue(case when id % 2 = 0 then 'chaos.broken' else 'chaos.backoff' end, batch => batch);
+  perform jobq.close_batch(batch);
+  return id;
+end $$;
+
 create table chaos.life (
   at        timestamptz not null default clock_timestamp(),
   job_id    bigint not null,

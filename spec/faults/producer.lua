@@ -19,8 +19,9 @@ local next_request = requests.stream(arg[5], math.random, tonumber(arg[6]))
 
 local INSERT = [[
 insert into chaos.request (id, job_id, kind, priority, delay_s, key)
-select $1::text, jobq.enqueue($2::text, $3::jsonb, priority => $4::int,
-    delay => $5::float8 * interval '1 second', unique_key => $6::text),
+select $1::text, case when $2::text = 'chaos.batch' then chaos.enqueue_batch($1::text, $3::jsonb)
+    else jobq.enqueue($2::text, $3::jsonb, priority => $4::int,
+      delay => $5::float8 * interval '1 second', unique_key => $6::text) end,
   $2::text, $4::int, $5::float8, $6::text ]]
 local LOOK = "select job_id from chaos.request where id = $1::text"
 local PAUSE_MS = 100

@@ -10,6 +10,8 @@
 -- deaths    { worker, at, seen_at }                        who was declared dead, since when silent
 -- life      by job, { at, what, worker }                    what triggers saw, for stories only
 -- diary     { fault, who, at, until_at, ... }               what was done to whom
+-- steps     { job, number, token }                          what steps gave to the runs, in order
+-- batches   { id, name, status, total, done, failed, calls }   calls: jobs added, by event
 -- exits     by worker, its exit status; drained: whether the queue ran empty; config: the options
 local codec = require("jobq.core").json
 local files = require "support.files"
@@ -40,6 +42,15 @@ select name as worker, extract(epoch from at)::float8 as at,
   extract(epoch from seen_at)::float8 as seen_at
 from chaos.death order by at]]
 
+local BATCHES = [[
+select b.id, b.name, b.status, b.total, b.done, b.failed, b.failed_at is not null as has_failed,
+  count(j.id) filter (where j.args::jsonb -> 'batch' ->> 'event' = 'on_complete') as completions,
+  count(j.id) filter (where j.args::jsonb -> 'batch' ->> 'event' = 'on_failure') as failures
+from jobq.batch_status b
+left join jobq.job j on j.kind = 'chaos.batch_ended'
+  and j.args::jsonb -> 'batch' -> 'id' = to_jsonb(b.id)
+group by 1, 2, 3, 4, 5, 6, 7 order by 1]]
+
 local LEFT = [[
 select format('lease %s of worker %s, jobs %s', l.seq, w.name, l.ids) as what
   from jobq.lease l left join jobq.worker w on w.id = l.worker_id
@@ -50,6 +61,10 @@ select format('unique key %s, held by job %s', u.key, u.job_id) from jobq.unique
   where u.until is null
 union all
 select format('a request to cancel job %s', c.job_id) from jobq.cancel_request c
+union all
+select format('job %s, parked for %s %s', p.job_id, p.why, p.key) from jobq.parked p
+union all
+select format('news of batch %s', d.batch_id) from jobq.batch_delta d
 union all
 select format('worker %s (%s) as running', w.name, w.id) from jobq.worker w
   where w.state = 'running']]
@@ -100,6 +115,15 @@ function M.runs(lines)
   return runs
 end
 
+local function read_steps(path)
+  local steps = {}
+  for line in lines_of(path) do
+    local job, number, token = line:match "^(%d+) (%d+) (%S+)$"
+    table.insert(steps, { job = tonumber(job), number = tonumber(number), token = token })
+  end
+  return steps
+end
+
 local function read_left(db)
   local left = {}
   for _, row in ipairs(db:query(LEFT)) do
@@ -124,6 +148,8 @@ function M.read(stage)
     runs = M.runs(lines_of(stage.dir .. "/runs")),
     requests = db:query(REQUESTS),
     jobs = read_jobs(db),
+    steps = read_steps(stage.dir .. "/steps"),
+    batches = db:query(BATCHES),
     trail = db:query(TRAIL),
     left = read_left(db),
     deaths = db:query(DEATHS),

@@ -41,7 +41,7 @@ local function decorate(request, name, rng)
   if rng() < 0.3 then
     request.priority = rng(0, 9)
   end
-  if rng() < 0.1 then
+  if rng() < 0.1 and name ~= "batch" then
     request.delay = 1 + math.floor(rng() * 50) / 10
   end
   if rng() < 0.03 then

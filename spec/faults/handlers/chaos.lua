@@ -18,6 +18,11 @@ local function note(word, job, more)
   file:write(("%s %d %d %s %.2f %s\n"):format(word, job.id, job.attempt, WORKER, now(), more))
 end
 
+local function note_step(job, number, token)
+  local file <close> = assert(io.open(DIR .. "/steps", "a"))
+  file:write(("%d %d %s\n"):format(job.id, number, token))
+end
+
 local function pid()
   local file <close> = assert(io.open "/proc/self/stat")
   return file:read "n"
@@ -101,6 +106,7 @@ return {
     while job.attempt == 1 do end
     return done(job)
   end),
+  batch_ended = kind({}, done),
   -- No hook reaches this pattern: only the end of the process ends it.
   stubborn = kind({ timeout = 1 }, function(job)
     if job.attempt == 1 then
