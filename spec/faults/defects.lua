@@ -83,6 +83,38 @@ M.forgotten_key = {
   run = { mix = "keys", rate = 8, workers = 2 },
 }
 
+M.leaky_limit = {
+  about = "a job keeps its slot of a limit until it is claimed, not until it ends",
+  finds = { "limits" },
+  sql = { "_patch", "leaky_limit" },
+  faults = {},
+  run = { rate = 40 },
+}
+
+M.doubled_tick = {
+  about = "a tick is taken by each of two schedulers",
+  finds = { "ticks" },
+  sql = { "_patch", "doubled_tick" },
+  faults = {},
+  run = { workers = 2 },
+}
+
+M.unkept_step = {
+  about = "what a step gave is not kept for the next run",
+  finds = { "steps" },
+  sql = { "_patch", "unkept_step" },
+  faults = {},
+  run = { workers = 2 },
+}
+
+M.repeated_end = {
+  about = "a batch ends again when a member is retried by hand after its end",
+  finds = { "batches" },
+  sql = { "_patch", "repeated_end" },
+  faults = { "retry" },
+  run = { workers = 2 },
+}
+
 local names = {}
 for name in pairs(M) do
   table.insert(names, name)

@@ -64,6 +64,8 @@ select format('a request to cancel job %s', c.job_id) from jobq.cancel_request c
 union all
 select format('job %s, parked for %s %s', p.job_id, p.why, p.key) from jobq.parked p
 union all
+select format('job %s holds a slot of limit %s', s.job_id, s.limit_id) from jobq.limit_slot s
+union all
 select format('news of batch %s', d.batch_id) from jobq.batch_delta d
 union all
 select format('worker %s (%s) as running', w.name, w.id) from jobq.worker w

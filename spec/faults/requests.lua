@@ -34,6 +34,8 @@ end
 local function decorate(request, name, rng)
   if name == "sleep" then
     request.args.seconds = 0.2 + rng() * 3
+  elseif name == "limited" then
+    request.args.seconds = rng() * 0.4
   elseif name == "unique" then
     request.args.seconds = rng() * 0.8
     request.key = "key" .. rng(KEYS)

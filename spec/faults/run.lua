@@ -4,8 +4,9 @@
 --     result.violations, result.counts, result.recovery, result.jobs, ...
 local uv = require "luv"
 local auditor = require "faults.auditor"
-local plan = require "faults.plan"
 local faults = require "faults.faults"
+local files = require "support.files"
+local plan = require "faults.plan"
 local records = require "faults.records"
 local recovery = require "faults.recovery"
 local stage_of = require "faults.stage"
@@ -29,6 +30,9 @@ local function start_all(stage, options)
     stage.db:query(("alter system set %s = '%s'"):format(name, value))
   end
   stage.db:query "select pg_reload_conf()"
+  if options.mix == "mixed" then
+    stage.db:query(files.read "spec/faults/flow.sql")
+  end
   for i, slot in ipairs(stage.slots) do
     slot.clock = options.clocks ~= false and i == 2 and "+0" or nil
     stage:start(slot)
@@ -67,6 +71,7 @@ local function settle_down(stage, options)
   stage:order("clear", "*")
   stage:stop_producers()
   stage:note("quiet", "*")
+  stage:sql "select jobq.unschedule('chaos')"
   for _, slot in ipairs(stage.slots) do
     if slot.life.process.status then
       stage:start(slot)

@@ -4,7 +4,8 @@ local auditor = require "faults.auditor"
 local function history()
   return {
     acks = {}, runs = {}, requests = {}, jobs = {}, trail = {}, left = {}, deaths = {}, life = {},
-    diary = {}, exits = {}, config = { dead_after = 4, workers = 1, concurrency = 4 },
+    diary = {}, exits = {}, steps = {}, batches = {},
+    config = { dead_after = 4, workers = 1, concurrency = 4 },
   }
 end
 
@@ -267,6 +268,53 @@ describe("the auditor", function()
       assert.same({}, checks_of(all))
       all.life[1][2].at = 102.05
       assert.same({ "keys" }, checks_of(all))
+    end)
+  end)
+
+  describe("of what belongs to something larger", function()
+    it("sees a step that ran twice", function()
+      all.steps = {
+        { job = 1, number = 1, token = "a" }, { job = 1, number = 2, token = "b" },
+        { job = 1, number = 1, token = "a" }, { job = 2, number = 1, token = "c" },
+      }
+      assert.same({}, checks_of(all))
+      add(all.steps, { job = 1, number = 2, token = "d" })
+      assert.same({ "steps" }, checks_of(all))
+    end)
+
+    it("sees a batch that did not end, or told of it twice or of a failure never", function()
+      local batch = add(all.batches, {
+        id = 1, total = 4, done = 4, failed = 1, has_failed = true, completions = 1, failures = 1,
+      })
+      assert.same({}, checks_of(all))
+      for field, wrong in pairs { done = 3, completions = 2, failures = 0 } do
+        local right = batch[field]
+        batch[field] = wrong
+        assert.same({ "batches" }, checks_of(all))
+        batch[field] = right
+      end
+    end)
+
+    it("sees more runs at a time than the limit says", function()
+      for id = 1, 4 do
+        completed(all, id, 100).kind = "chaos.limited"
+      end
+      all.runs[4].at, all.runs[4].ended = 100.21, 100.24
+      assert.same({}, checks_of(all))
+      all.runs[4].at = 100.12
+      assert.same({ "limits" }, checks_of(all))
+    end)
+
+    it("sees a tick with two jobs, and one with none", function()
+      for id = 1, 3 do
+        local job = completed(all, id, 100)
+        job.kind, job.meta = "chaos.tick", { tick = 1000 + id }
+      end
+      assert.same({}, checks_of(all))
+      all.jobs[2].meta.tick = 1003
+      assert.same({ "ticks" }, checks_of(all))
+      all.jobs[2].meta.tick = 1000
+      assert.same({ "ticks" }, checks_of(all))
     end)
   end)
 

@@ -106,7 +106,23 @@ return {
     while job.attempt == 1 do end
     return done(job)
   end),
+  -- What a step has given once it gives in each later run; the auditor compares.
+  steps = kind({ retry_delay = 0.3 }, function(job)
+    for i = 1, 3 do
+      local token = jobq.step("step" .. i, function()
+        return ("%d.%s.%.2f"):format(pid(), WORKER, now())
+      end)
+      note_step(job, i, token)
+      jobq.sleep(0.1)
+      if i == 2 and job.attempt == 1 then
+        fail(job)
+      end
+    end
+    return done(job)
+  end),
   batch_ended = kind({}, done),
+  limited = kind({}, fails(0)),
+  tick = kind({}, done),
   -- No hook reaches this pattern: only the end of the process ends it.
   stubborn = kind({ timeout = 1 }, function(job)
     if job.attempt == 1 then
