@@ -136,7 +136,12 @@ function jobq.discard(why) end
 ---@field max_attempts? integer
 ---@field timeout? number seconds that a run may take
 ---@field unique_key? string of its kind, one job at a time; the id is that of the job that holds it
----@field unique_for? number seconds that the key is held; default until the job ends
+---@field unique_fields? string[] the fields of args that make the key, instead
+---@field unique_until? "start" | "finished" | "succeeded" what the job does when the key is free again
+---@field unique_for? number seconds that the key is held instead; with unique_until, at least
+---@field unique_aligned? boolean such times begin as the clock says: at full hours, days (UTC)
+---@field on_conflict? "keep" | "replace" | "debounce" | "append" | "follow" | "supersede" when the key is taken
+---@field max_wait? number seconds after the first in which debounce puts off
 ---@field tags? string[]
 ---@field expires_in? number seconds after it is due in which it has to begin; later it is cancelled
 ---@field limit_key? string what limits by limit_key count it under
@@ -149,7 +154,7 @@ function jobq.discard(why) end
 ---@param args? table
 ---@param options? jobq.EnqueueOptions
 ---@return integer? id
----@return string? message what happened, when there is an id: enqueued, or kept (unique_key)
+---@return string? message what happened, when there is an id: enqueued; with a unique key that was taken: kept, replaced, debounced, appended, followed or superseded
 ---@return string? code
 function jobq.enqueue(kind, args, options) end
 
@@ -159,7 +164,7 @@ function jobq.enqueue(kind, args, options) end
 ---@param list table[] the arguments of each
 ---@param options? jobq.EnqueueOptions of all
 ---@return integer[]? ids
----@return string? message
+---@return string[]|string? message what happened of each, when there are ids
 ---@return string? code
 function jobq.enqueue_many(kind, list, options) end
 

@@ -60,7 +60,22 @@ describe("jobq", function()
       ok "enqueue a --unique k"
       local answer = jobq "enqueue a --unique k"
       assert.same({ 0, "1" }, { answer.status, answer.out })
-      assert.match("job 1 already holds", answer.err)
+      assert.match('job 1 already holds unique_key "k"', answer.err, 1, true)
+    end)
+
+    it("says what became of a job whose unique key is taken", function()
+      local words = "enqueue a {\"to\":\"ann\",\"n\":[1]} --unique-field to --unique-until start"
+      assert.equal("enqueued", ok(words .. " --json").json.happened)
+      local answer = jobq(words .. " --on-conflict append --json")
+      assert.same({ "1", "appended" }, { answer.json.id, answer.json.happened })
+      assert.match("job 1 already held the key of to, and what was new is appended", answer.err)
+      assert.equal('{"n": [1, 1], "to": "ann"}', db:job(1).args)
+      answer = jobq(words .. " --on-conflict debounce --delay 10m --max-wait 1h")
+      assert.match("job 1 already held the key of to, .* is put off", answer.err)
+      answer = jobq(words .. " --on-conflict supersede --unique-for 1h")
+      assert.match('on_conflict "supersede" cannot go with unique_for', answer.err)
+      answer = jobq "enqueue a --unique-for 1h --unique-aligned --unique k --on-conflict drop"
+      assert.match("'drop' is none of keep, replace", answer.err)
     end)
 
     for words, expected in pairs {

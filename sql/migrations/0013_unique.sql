@@ -2,13 +2,13 @@
 -- unique - of the jobs of a kind with one key, one is there at a time.
 --
 --   unique_key row                 | made by     | gone when
---   turn 0, held                   | enqueue     | its job ends (finished), is claimed (start), has completed (succeeded)
+--   turn 0, held                   | enqueue     | its job has ended, is claimed (start), has completed (succeeded)
 --   turn 0, held, until            | enqueue     | that, and the period is over
 --   turn 0, not held, until        | enqueue     | the period is over, whatever became of the job
 --   turn 1: the follower, parked   | enqueue     | it becomes turn 0, when that is gone (promote_key)
 --
--- A job holds its key from the transaction that makes it to the one that ends it, whatever that is. With 'succeeded' a
--- failed job still holds it: until it is retried and completes, is deleted, or somebody enqueues with anything but
+-- A job holds its key from the transaction that makes it to the one that ends it, whatever that is. With 'succeeded'
+-- a failed job still holds it: until it is retried and completes, is deleted, or somebody enqueues with anything but
 -- 'keep', who takes it over. With 'start' a job that comes back (retry, return, recovery) does not take it again; one that
 -- is retried by hand does.
 --
@@ -32,7 +32,7 @@
 -- which is never waited for (SKIP LOCKED).
 --
 -- So a follower may miss the end of its holder: it was not committed yet, or somebody was just changing it. That is
--- what unique_check is for: each such transaction leaves a row there, and advance looks again.
+-- what unique_check is for: each such transaction leaves a row there, and advance looks again (docs/decisions/0036).
 
 create table jobq.unique_check (
   at      timestamptz not null default now(),
@@ -87,7 +87,8 @@ begin
 end $$;
 comment on function jobq.wrong_unique is 'What is wrong with the options for unique jobs; null if nothing is.';
 
--- The names are part of the key, and jsonb has one order and one spelling for them. A number is as it was written: 1.0 is not 1.
+-- The names are part of the key, and jsonb has one order and one spelling for them. A number is as it was written: 1.0
+-- is not 1.
 create function jobq.key_of(kind text, args jsonb, fields text[], place text) returns text
 language plpgsql immutable as $$
 declare
@@ -264,7 +265,8 @@ comment on function jobq.take_second_turn is 'Makes a job the follower of a uniq
 --
 -- Each round decides on what it sees and makes sure of it with a lock. What has changed meanwhile makes another round.
 create function jobq.take_turn(
-  kind_id int, o jobq.job_options, body text, due timestamptz, new_id bigint, out id bigint, out happened text, out turn smallint
+  kind_id int, o jobq.job_options, body text, due timestamptz, new_id bigint, out id bigint, out happened text,
+  out turn smallint
 )
 language plpgsql as $$
 declare
@@ -377,7 +379,9 @@ begin
       for update skip locked;
     if not found then
       return false;
-    elsif h.held and not exists (select from jobq.finished f where f.id = h.job_id and f.status in ('failed', 'cancelled')) then
+    elsif h.held and not exists (
+      select from jobq.finished f where f.id = h.job_id and f.status in ('failed', 'cancelled')
+    ) then
       return true;                                     -- it will find its follower when it ends
     end if;
   end if;
@@ -514,7 +518,7 @@ begin
   end loop;
   return case when left_over then again end;
 end $$;
-comment on function jobq.promote_followers is 'Lets followers of unique keys take them that missed the end of their holder; seconds until it wants to be called again.';
+comment on function jobq.promote_followers is 'Lets followers go that missed the end of their holder; seconds until it wants to be called again.';
 
 -- What a follower waits for.
 create function jobq.why_follows(job jobq.job) returns table (code text, words text, hint text)

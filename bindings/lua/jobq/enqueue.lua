@@ -8,8 +8,10 @@ local M = {}
 local OPTIONS = {
   batch = "number", batch_member = "number", delay = "number", expires_in = "number",
   limit_key = "string",
-  max_attempts = "number", priority = "number", queue = "string", run_at = "number",
-  tags = "table", timeout = "number", unique_for = "number", unique_key = "string",
+  max_attempts = "number", max_wait = "number", on_conflict = "string", priority = "number",
+  queue = "string", run_at = "number",
+  tags = "table", timeout = "number", unique_aligned = "boolean",
+  unique_fields = "table", unique_for = "number", unique_key = "string", unique_until = "string",
 }
 
 -- Levels of errors: here, one_of or many_of, the function that the handler calls, the handler.
@@ -74,7 +76,7 @@ function M.one_of(where, run, kind, args, options)
   return rows[1].id, rows[1].happened
 end
 
---- The same for an array of arguments; gives the ids in order.
+--- The same for an array of arguments; gives the ids in order, and what happened of each.
 function M.many_of(where, run, kind, list, options)
   local o = check(where, kind, options)
   if type(list) ~= "table" then
@@ -89,11 +91,11 @@ function M.many_of(where, run, kind, list, options)
   if not rows then
     return nil, message, code, detail, hint
   end
-  local ids = core.json.array {}
+  local ids, happened = core.json.array {}, {}
   for i, row in ipairs(rows) do
-    ids[i] = row.id
+    ids[i], happened[i] = row.id, row.happened
   end
-  return ids
+  return ids, happened
 end
 
 --- Statements on the database of the jobs.
