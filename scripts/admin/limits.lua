@@ -33,7 +33,7 @@ local COLUMNS = {
   { "each", "key_by", flex = true, optional = true },
   { "at most", "concurrency", right = true, optional = true },
   { "starts", rate, optional = true },
-  { "running", "holders", right = true },
+  { "taken", "holders", right = true },
   { "waiting", "waiting", right = true },
   { "state", state, optional = true, paint = function(l) return state(l) and "warn" end },
 }
@@ -43,6 +43,7 @@ return {
   summary = "how many jobs may run at a time, or start in a period",
   text = [[
 At most: jobs that run at a time over all workers, or for each value of what stands under each.
+Taken: by jobs that run, or are about to.
 Waiting: due jobs that such limits keep. jobq why ID tells which limit keeps a job.
 
 A limit that is being applied starts nothing until the jobs that were there before it are counted.

@@ -109,6 +109,22 @@ describe("a limit", function()
     assert.is_nil(db:value("select meta from jobq.find($1)", id))
   end)
 
+  it("keeps its backlog out of the way of claims", function()
+    set "'one', kind => 'a', concurrency => 1"
+    db:query "select count(*) from jobq.enqueue_many('a', array_fill('{}'::jsonb, array[5000]))"
+    advance()
+    w:finish(w:claim_one())
+    local lane = db:value "select lane_id from jobq.ready limit 1"
+    local before = enqueue("b", 3)
+    local plan = w:analyze("claim", ("(1, 1, 10, 64, '{%d}', '{5}', '{-infinity}', '{0}', '{%d}')")
+      :format(lane, w.kinds.b))
+    assert.match("rows=3 ", plan)
+    assert.is_nil(plan:find "Rows Removed by Filter: %d%d")
+    assert.equal(3, #w:claim(10))
+    assert.equal(before[1],
+      db:value "select min(j.id) from jobq.job j where j.status = 'processing'")
+  end)
+
   it("holds for jobs of many at once", function()
     set "'one', kind => 'a', concurrency => 3"
     db:query "select jobq.enqueue_many('a', array_fill('{}'::jsonb, array[20]))"
@@ -172,6 +188,24 @@ describe("a limit", function()
     assert.equal(4, #w:claim())
     local _, said = db:try "select jobq.enqueue('a', limit_key => '')"
     assert.equal('limit_key "" has 0 characters, expected 1 to 200', said)
+  end)
+
+  it("gives no slot to what is paused or what nobody runs", function()
+    set "'two', queue => 'default', concurrency => 2"
+    enqueue("a", 2)
+    enqueue("nobody.knows", 2)
+    local ids = enqueue("b", 3)
+    db:query "select jobq.pause(kind => 'a')"
+    w:declare(KINDS)
+    advance()
+    local jobs = w:claim()
+    assert.same({ ids[1], ids[2] }, protocol.ids(jobs))
+    db:query "select jobq.resume(kind => 'a')"
+    w:declare(KINDS)
+    w:finish(jobs[1])
+    advance()
+    check()
+    assert.equal(1, w:claim_one().id)
   end)
 
   it("keeps its slots with a job that comes back without having run", function()

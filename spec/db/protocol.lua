@@ -102,6 +102,19 @@ function Session:plan(name, arguments)
   return table.concat(lines, "\n")
 end
 
+--- The same with what was really read, and undone.
+function Session:analyze(name, arguments)
+  self:sql "begin"
+  self:sql("prepare analyzed as " .. text_of(name, self.release))
+  local lines = {}
+  for i, row in ipairs(self:sql("explain (analyze, timing off) execute analyzed " .. arguments)) do
+    lines[i] = row["QUERY PLAN"]
+  end
+  self:sql "rollback"
+  self:sql "deallocate analyzed"
+  return table.concat(lines, "\n")
+end
+
 --- Waits until the server says that this session waits for a lock. Not from pg_stat_activity, which
 --- does not change for who looks from within a transaction.
 function M.wait_until_blocked(db, session)

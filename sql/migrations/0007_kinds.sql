@@ -65,6 +65,9 @@ begin
   end loop;
   update jobq.worker w set kinds = ids, generation = declare_kinds.generation
     where w.id = worker and (w.kinds, w.generation) is distinct from (ids, declare_kinds.generation);
+  if found and exists (select from jobq.limits) then
+    perform pg_notify('jobq_control', 'advance');      -- limited jobs wait for somebody who runs them
+  end if;
   if lanes_changed then
     perform pg_notify('jobq', 'lanes');
   end if;

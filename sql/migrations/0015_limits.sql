@@ -102,6 +102,7 @@ begin
   if not found then
     return false;
   end if;
+  perform pg_notify('jobq_control', 'advance');
   perform pg_notify('jobq', 'lanes');
   return true;
 end $$;
@@ -505,11 +506,21 @@ begin
         select count(*) from jobq.limit_slot h where h.limit_id = s.limit_id and h.key = s.key)) end::bigint as free
     from state s
   ),
+  served as materialized (                             -- a job that cannot start keeps no slot from one that can
+    select t.kind_id, t.queue_id
+    from (select distinct b.kind_id, b.queue_id from bucket b) t
+    join jobq.queue q on q.id = t.queue_id
+    where not exists (select from jobq.pause p where p.kind_id = t.kind_id or p.queue_id = t.queue_id)
+      and exists (
+        select from jobq.worker w
+        where w.state = 'running' and t.kind_id = any (w.kinds) and (w.queues is null or q.name = any (w.queues)))
+  ),
   open as materialized (
     select b.key, least(1000, min(r.free)) as free
     from bucket b
     left join bound d on d.bucket = b.key
     left join room r on r.limit_id = d.limit_id and r.key = d.key
+    where d.bucket is null or (b.kind_id, b.queue_id) in (select v.kind_id, v.queue_id from served v)
     group by b.key
   ),
   candidate as materialized (
