@@ -28,6 +28,8 @@ M.COLUMNS = table.concat({
   "j.id", "j.kind", "j.queue", "j.status::text", "j.priority", "j.attempt", "j.max_attempts",
   "j.worker_id", "j.args::text", "j.error", "j.result::text", "j.tags",
   "j.meta ->> 'cancelled_by' as cancelled_by",
+  iso "to_timestamp((j.meta ->> 'expires')::float8)" .. " as expires_at",
+  age "to_timestamp((j.meta ->> 'expires')::float8)" .. " as expires_for",
   iso "j.run_at" .. " as run_at", iso "j.created_at" .. " as created_at",
   iso "j.started_at" .. " as started_at", iso "j.finished_at" .. " as finished_at",
   age "j.run_at" .. " as due_for", age "j.created_at" .. " as created_for",
@@ -86,6 +88,7 @@ function M.to_json(job, more)
     { "worker_id", job.worker_id and tostring(job.worker_id) },
     { "args", json.raw(job.args) }, { "error", job.error }, { "result", json.raw(job.result) },
     { "tags", job.tags }, { "cancelled_by", job.cancelled_by },
+    { "expires_at", job.expires_at },
     { "progress", progress_to_json(job) },
   }
   return json.object(table.move(more or {}, 1, #(more or {}), #fields + 1, fields))

@@ -1,7 +1,7 @@
 --- Pages of jobq help that are of no one command.
 local M = {
   {
-    name = "filters", summary = "how jobs, logs, retry and cancel choose jobs",
+    name = "filters", summary = "how jobs, logs, retry, cancel and others choose jobs",
     text = [[
 Options that are given together must all hold:
 
@@ -18,10 +18,12 @@ Options that are given together must all hold:
 
 --status and --kind may be repeated: any of them. --tag and --arg, too: all of
 them. retry means failed jobs unless --status says otherwise; cancel those that
-wait or run. logs applies --since and --until to the lines, not to the jobs.
+wait or run; edit and snooze those that wait; delete those that have ended. logs applies --since and --until to the lines, not to the jobs.
 
 More than one job is changed only after a preview and a question; past 1,000 the
-answer is the number. --dry-run shows the preview alone, --yes asks nothing.
+answer is the number. --dry-run shows the preview alone, --yes asks nothing. It
+is done a thousand at a time; an interrupt tells where it was, and --after goes
+on there.
 
   jobq jobs --status failed --kind 'email.*' --since 1h
   jobq retry --error 'too many connections' --over 10m

@@ -80,6 +80,9 @@ local function print_times(context, job)
   local words = { ("created %s, %s"):format(job.created_at, time.ago(job.created_for)) }
   if job.status == "pending" then
     table.insert(words, ("to run %s, %s"):format(job.run_at or "never", jobs.when(job)))
+    if job.expires_at then
+      table.insert(words, ("expires %s, %s"):format(job.expires_at, time.ago(job.expires_for)))
+    end
   elseif job.status == "processing" then
     table.insert(words, ("processing %s"):format(jobs.when(job)))
     if job.progress then
