@@ -94,7 +94,7 @@ local RELATIONS = {
   cancel_request = { worker = "DELETE SELECT" },
   finished_completed = {}, finished_completed_default = {}, finished_completed_DAY = {},
   finished_failed = {}, finished_cancelled = {},
-  step = {}, event = {}, event_look = {},
+  step = {}, event = {}, event_look = { worker = "SELECT" },
   attempt_default = {}, attempt_DAY = {}, job_log_default = {}, job_log_DAY = {},
 }
 

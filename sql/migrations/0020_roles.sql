@@ -72,6 +72,7 @@ declare
     jobq_producer: execute on function jobq.emit_event
     jobq_worker:   execute on function jobq.emit_event, jobq.steps, jobq.keep_step, jobq.keep_checkpoint,
                    jobq.keep_sleep, jobq.wait_event
+    jobq_worker:   select on jobq.event_look
     jobq_admin:    execute on function jobq.emit_event, jobq.steps
     jobq_reader:   execute on function jobq.steps
     jobq_worker:   execute on function jobq.result

@@ -31,4 +31,5 @@ select not exists (
         as j (id, run_at, created_at, lane_id, kind_id, priority, attempt, max_attempts, args, meta, slot)
     where j.slot <> all (l.done) and j.kind_id = any (mine.kinds) and j.lane_id = any (mine.lanes)
   )
-  and not exists (select from jobq.batch_news() b where b.due) as drained
+  and not exists (select from jobq.batch_news() b where b.due)
+  and not exists (select from jobq.event_look) as drained
