@@ -258,7 +258,14 @@ static void on_notice(void *arg, const PGresult *notice)
 {
     struct db_conn *c = arg;
 
-    if (!note_farewell(c, notice)) {
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    if (note_farewell(c, notice)) {
+        return;
+    }
+    if (severity != NULL && strcmp(severity, "WARNING") == 0) {
+        log_warn("the database warns", LOG_TEXT("message", db_message(notice)));
+    } else {
         log_debug("notice", LOG_TEXT("message", db_message(notice)));
     }
 }

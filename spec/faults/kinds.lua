@@ -17,7 +17,9 @@ local M = {
   unique = { ends = "completed", fails = 0, max_attempts = 6, weight = 15 },
   crash = { ends = "completed", fails = 0, max_attempts = 6, weight = 0.5 },
   compute = { ends = "completed", fails = 1, max_attempts = 6, delay = 0.3, weight = 0.7 },
-  steps = { ends = "completed", fails = 1, max_attempts = 6, delay = 0.3, weight = 6, has_steps = true },
+  steps = {
+    ends = "completed", fails = 1, max_attempts = 6, delay = 0.3, weight = 6, has_steps = true,
+  },
   limited = { ends = "completed", fails = 0, max_attempts = 6, weight = 8 },
   tick = { ends = "completed", fails = 0, max_attempts = 6, weight = 0 },
   batch = { weight = 4 }, -- a request for four jobs of other kinds that belong together

@@ -21,20 +21,31 @@ comment on function jobq.follow_up is 'Does what the moves of jobs mean for what
 
 -- A worker calls it when it starts, when the notification 'advance' comes, and again after as many seconds as it
 -- answers; null: not before it is notified. One at a time: who finds another at it looks again soon.
+--
+-- What fails in one part (somebody holds a row too long, a mistake of ours) is told in the log of the worker, undone, and
+-- tried again in a second; the others go on.
 create function jobq.advance() returns float8
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  parts constant text[] := array['advance_schedules', 'advance_batches', 'advance_events', 'expire', 'promote_followers',
+    'promote'];                                        -- last: it looks at what the others have done
+  part text;
+  answer float8;
   soonest float8;
 begin
   if not pg_try_advisory_xact_lock(1785687410, 2) then
     return 0.2;
   end if;
-  soonest := least(soonest, jobq.advance_schedules());
-  soonest := least(soonest, jobq.advance_batches());
-  soonest := least(soonest, jobq.advance_events());
-  soonest := least(soonest, jobq.expire());
-  soonest := least(soonest, jobq.promote_followers());
-  soonest := least(soonest, jobq.promote());           -- last: it looks at what the others have done
+  foreach part in array parts loop
+    begin
+      execute format('select jobq.%I()', part) into answer;
+    exception
+      when others then
+        raise warning 'jobq.%: %', part, sqlerrm;
+        answer := 1;
+    end;
+    soonest := least(soonest, answer);
+  end loop;
   return soonest;
 end $$;
 comment on function jobq.advance is 'Does what has to happen by itself by now; seconds until it wants to be called again, null: when notified.';

@@ -81,7 +81,8 @@ function M.failures(book, tell)
   each_settlement(book, function(job, kind, row)
     if row.outcome == "retry" and not has_run(book, job.id, row.attempt, row.at) then
       tell(job.id, ("its attempt %d failed without having run"):format(row.attempt))
-    elseif row.outcome == "retry" and row.attempt > kind.fails and not could_not_keep(kind, row) then
+    elseif row.outcome == "retry" and row.attempt > kind.fails
+      and not could_not_keep(kind, row) then
       tell(job.id, ("its attempt %d failed, %s fails %d times; its error: %s"):format(
         row.attempt, job.kind, kind.fails, (row.error or "none"):match "^[^\n]*"))
     end
