@@ -18,7 +18,8 @@ Options that are given together must all hold:
 
 --status and --kind may be repeated: any of them. --tag and --arg, too: all of
 them. retry means failed jobs unless --status says otherwise; cancel those that
-wait or run; edit and snooze those that wait; delete those that have ended. logs applies --since and --until to the lines, not to the jobs.
+wait or run; edit and snooze those that wait; delete those that have ended. logs
+applies --since and --until to the lines, not to the jobs.
 
 More than one job is changed only after a preview and a question; past 1,000 the
 answer is the number. --dry-run shows the preview alone, --yes asks nothing. It

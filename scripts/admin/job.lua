@@ -76,6 +76,13 @@ local function worker_name(context, job)
   return row and text.clean(row.name) or "forgotten since"
 end
 
+local function when_ended(job)
+  local took = job.attempt > 0 and ", after " .. time.span(job.took) or ""
+  local by = job.cancelled_by and ", by " .. text.clean(job.cancelled_by) or ""
+  return ("%s %s, %s%s%s"):format(
+    job.status, job.finished_at, time.ago(job.finished_for), took, by)
+end
+
 local function print_times(context, job)
   local words = { ("created %s, %s"):format(job.created_at, time.ago(job.created_for)) }
   if job.status == "pending" then
@@ -90,10 +97,7 @@ local function print_times(context, job)
         text.clean(jobs.progress(job)), time.ago(job.progress_for)))
     end
   else
-    local took = job.attempt > 0 and ", after " .. time.span(job.took) or ""
-    local by = job.cancelled_by and ", by " .. text.clean(job.cancelled_by) or ""
-    table.insert(words, ("%s %s, %s%s%s"):format(
-      job.status, job.finished_at, time.ago(job.finished_for), took, by))
+    table.insert(words, when_ended(job))
   end
   if job.worker_id then
     table.insert(words, ("worker %s (%d)"):format(worker_name(context, job), job.worker_id))
