@@ -381,6 +381,27 @@ describe("a unique key", function()
       assert.equal(second, w:claim_one().id)
     end)
 
+    it("waits for its limit after that", function()
+      db:query "select jobq.set_limit('one', kind => 'a', concurrency => 1)"
+      put()
+      local function next_job()
+        local job
+        protocol.wait_until("the limit lets a job start", function()
+          db:query "select jobq.advance()"
+          job = w:claim()[1]
+          return job
+        end)
+        return job
+      end
+      local job = next_job()
+      local second = put("{}", with "follow")
+      db:query "select jobq.advance()"
+      assert.equal("unique", parked(second))
+      w:finish(job, "completed")
+      assert.equal("limit", parked(second))
+      assert.equal(second, next_job().id)
+    end)
+
     it("says what it waits for", function()
       local id = put()
       w:claim_one()

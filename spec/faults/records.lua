@@ -58,7 +58,9 @@ union all
 select format('a sleeper row of worker %s', s.worker_id) from jobq.sleeper s
 union all
 select format('unique key %s, held by job %s', u.key, u.job_id) from jobq.unique_key u
-  where u.until is null
+  where u.held
+union all
+select format('unique key %s to be looked at', c.key) from jobq.unique_check c
 union all
 select format('a request to cancel job %s', c.job_id) from jobq.cancel_request c
 union all
