@@ -356,8 +356,6 @@ static void on_schedules(void *arg, const struct db_reply *reply)
 }
 
 /* Lanes are only for speed, so claiming does not wait until a large backlog has moved. */
-static void declare_schedules(struct registration *r);
-static void on_schedules(void *arg, const struct db_reply *reply);
 
 static void on_sorted(void *arg, const struct db_reply *reply)
 {
