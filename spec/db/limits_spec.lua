@@ -118,7 +118,7 @@ describe("a limit", function()
     local before = enqueue("b", 3)
     local plan = w:analyze("claim", ("(1, 1, 10, 64, '{%d}', '{5}', '{-infinity}', '{0}', '{%d}')")
       :format(lane, w.kinds.b))
-    assert.match("rows=3 ", plan)
+    assert.match("rows=3[%. ]", plan) -- "rows=3.00" from 18 on
     assert.is_nil(plan:find "Rows Removed by Filter: %d%d")
     assert.equal(3, #w:claim(10))
     assert.equal(before[1],

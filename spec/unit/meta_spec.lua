@@ -37,8 +37,6 @@ local function sorted(t)
   return names
 end
 
-uv.os_setenv("JOBQ_DATABASE_DEFAULT", "host=/nowhere")
-
 --- Functions that wait raise outside of a run, once their arguments pass.
 local function waits(f)
   local tries = {
@@ -72,6 +70,8 @@ for _, module in ipairs(MODULES) do
     end)
 
     it("says which functions wait, and what their parameters are", function()
+      uv.os_setenv("JOBQ_DATABASE_DEFAULT", "host=/nowhere")
+      finally(function() uv.os_unsetenv("JOBQ_DATABASE_DEFAULT") end)
       for name, entry in pairs(declared(module)) do
         if entry.kind == "function" then
           assert.equal("function", type(live[name]), name)

@@ -552,7 +552,10 @@ describe("durable steps in a spec", function()
     local db = t.database()
     db:query "create table effect (n int)"
     local run = handler [[
-      jobq.step_tx("one", function(tx) jobq.must(tx:query "insert into effect values (1)") end)
+      jobq.must(jobq.step_tx("one", function(tx)
+        jobq.must(tx:query "insert into effect values (1)")
+        return true
+      end))
       jobq.emit("paid", 7)
       return jobq.done(jobq.wait_event "paid")]]
     assert.equal(7, run().result)
