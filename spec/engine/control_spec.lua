@@ -59,7 +59,8 @@ describe("jobs under control:", function()
     notes:wait_for(1, start())
     local id = tostring(held)
     local waiting = engine.process.start {
-      build.program "jobq", "wait", id, "--json", env = { JOBQ_DSN = db.dsn },
+      build.program "jobq", "wait", id, "--json",
+      env = { JOBQ_DSN = db.dsn, JOBQ_ADMIN_SCRIPTS = os.getenv "JOBQ_ADMIN_SCRIPTS" },
     }
     db:wait_until("the command waits", "select exists (select from jobq.waiter)")
     local answer = jobq({ "wait", id, "--timeout", "20ms" })
