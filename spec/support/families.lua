@@ -1,4 +1,4 @@
---- What specs of handlers/ need: the sample application, and a worker that runs the folder as it is.
+--- What specs of handlers/ need: the sample application, and a worker that runs the folder.
 --
 --     local db = families.database()                          with the schema app, and a few rows
 --     local w = families.worker(db, { ["file.root"] = path })     ready; with these settings
