@@ -15,7 +15,7 @@ local smtp = {}
 ---@field subject? string
 ---@field text? string this, or html, or both
 ---@field html? string
----@field headers? table<string, string> further ones
+---@field headers? table<string, string> further ones, like Reply-To; names in addresses and texts of any language
 ---@field attachments? jobq.smtp.Attachment[]
 ---@field message_id? string "<id@domain>"; default a new one each time
 ---@field host? string default "127.0.0.1"
@@ -34,6 +34,7 @@ local smtp = {}
 ---@field path? string a file, read when the mail is sent
 ---@field name? string under which it is received; default the end of path
 ---@field type? string like "text/csv; charset=utf-8"; default by the end of the name
+---@field cid? string for an image within the html: `<img src="cid:logo">` shows the one with cid "logo"
 
 ---@class jobq.smtp.Sent
 ---@field id string the Message-ID
@@ -46,6 +47,19 @@ local smtp = {}
 ---@return string? message
 ---@return string? code "smtp_550" as the server said; "bad_address", "bad_attachment", "bad_header", "connect", "tls", "login", "timeout", "closed"; "ENOENT" and the like for a path
 function smtp.send(mail) end
+
+---@class jobq.smtp.Address
+---@field address string "ann@example.org"
+---@field domain string what is behind the @, in lower case
+---@field name? string "Ann"
+
+--- What is in an address as jobq.smtp.send takes it.
+---@param text string
+---@return jobq.smtp.Address?
+---@return string? message
+---@return string? code "bad_address"
+---@nodiscard
+function smtp.parse_address(text) end
 
 --- A Message-ID that all attempts of a job share, so that the receiver can drop a second copy.
 ---@param job jobq.Job

@@ -112,6 +112,36 @@ describe("an attachment", function()
     assert.equal("iso-8859-1", got[4].charset)
   end)
 
+  it("is shown within the html when it has a cid", function()
+    local html = '<img src="cid:logo"><img src="cid:b@example.org">\n'
+    local got, mail = received({
+      { name = "logo.png", content = every_byte(), cid = "logo" },
+      { name = "list.csv", content = "a,b" },
+      { name = "b.gif", content = "GIF", cid = "b@example.org" },
+    }, { html = html })
+    assert.same({ "list.csv" }, { #got == 1 and got[1].name })
+    assert.same({ "hello\n", html }, { mail.text, mail.html })
+    local around = { "mixed", "alternative", "related" }
+    assert.same({
+      { cid = "<logo>", type = "image/png", disposition = "inline", around = around,
+        hex = hex(every_byte()) },
+      { cid = "<b@example.org>", type = "image/gif", disposition = "inline", around = around,
+        hex = hex("GIF") },
+    }, mail.shown)
+  end)
+
+  it("is shown by an html that is alone, too", function()
+    assert(send(server, { { name = "a.png", content = "x", cid = "a" } },
+      { html = "<img src='cid:a'>" }))
+    local mail = server:next()
+    assert.same({ "hello\n", "a.png" }, { mail.text, mail.raw:match('filename="(.-)"') })
+    local sent, why, code = send({ port = 1 }, { { name = "a.png", content = "x", cid = "a" } })
+    assert.is_nil(sent)
+    assert.same({
+      "attachments: one has a cid, and there is no html that could show it", "bad_attachment",
+    }, { why, code })
+  end)
+
   it("that is not there sends nothing", function()
     local sent, why, code = send(server, { { path = dir .. "/no" } })
     assert.is_nil(sent)
@@ -141,6 +171,12 @@ describe("an attachment", function()
     refused("name: 256 bytes are more than 255", { name = ("x"):rep(256), content = "" })
     refused("path: '' is not a path", { path = "" })
     refused("path: 'a?b' is not a path", { path = "a\0b" })
+    for _, cid in ipairs { "", "a b", "<a>", "a@b@c", "a@", "ä", ("x"):rep(201) } do
+      refused(("cid: '%s' is not a name like 'logo' or 'logo@example.org'"):format(cid),
+        { name = "a", content = "", cid = cid })
+    end
+    refused("cid: 'a??b' is not a name like 'logo' or 'logo@example.org'",
+      { name = "a", content = "", cid = "a\r\nb" })
     local types = { "pdf", "a/b/c", "a/b; x", "a/b; x=y; z", "multipart/mixed", "Message/x" }
     for _, type_name in ipairs(types) do
       refused(("type: '%s' is not a type like 'text/csv; charset=utf-8'"):format(type_name),
@@ -148,6 +184,13 @@ describe("an attachment", function()
     end
     refused("type: 'a/b?X: y' contains control characters",
       { name = "a", content = "", type = "a/b\nX: y" })
+  end)
+
+  it("shares its cid with no other", function()
+    local one = { name = "a.png", content = "x", cid = "a" }
+    local sent, why = send({ port = 1 }, { one, one })
+    assert.is_nil(sent)
+    assert.equal("attachments[2].cid: 'a' is that of attachments[1] already", why)
   end)
 
   it("raises when the handler is wrong", function()

@@ -40,6 +40,20 @@ def attachments_of(message):
         for a in message.iter_attachments()]
 
 
+def shown_in(message):
+    """What the html shows, by Content-ID; and the types around it, the innermost last."""
+    found = []
+    def walk(part, around):
+        for member in part.iter_parts() if part.is_multipart() else []:
+            walk(member, [*around, part.get_content_subtype()])
+        if part["content-id"]:
+            found.append({"cid": part["content-id"], "type": part.get_content_type(),
+                          "disposition": part.get_content_disposition(), "around": around,
+                          "hex": part.get_payload(decode=True).hex()})
+    walk(message, [])
+    return found
+
+
 def part(message, kind):
     body = message.get_body((kind,))
     return body.get_content().replace("\r\n", "\n") if body else None
@@ -68,7 +82,7 @@ class Handler:
             "headers": [[name, str(value)] for name, value in message.items()],
             "subject": message["subject"],
             "text": part(message, "plain"), "html": part(message, "html"),
-            "attachments": attachments_of(message),
+            "attachments": attachments_of(message), "shown": shown_in(message),
             "defects": [str(d) for p in message.walk() for d in p.defects],
             "to": [[a.display_name, a.addr_spec] for a in message["to"].addresses],
         })

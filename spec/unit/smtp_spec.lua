@@ -72,6 +72,19 @@ describe("a mail", function()
     assert.same({}, mail.defects)
   end)
 
+  it("says to programs what they read, in one piece", function()
+    local s = server()
+    local link = "<https://example.org/unsubscribe?token=" .. ("a-_b"):rep(100) .. ">"
+    assert(send(s, { headers = {
+      ["List-Unsubscribe"] = link, ["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click",
+    } }))
+    assert.is_truthy(s:next().raw:find("\r\nList-Unsubscribe: " .. link .. "\r\n", 1, true))
+    for _, value in ipairs { "<https://exämple.org>", ("x"):rep(901) } do
+      refused(("headers.List-Id: '%s' is not a line of ascii of at most 900 bytes"):format(value),
+        "bad_header", { port = 1 }, { headers = { ["List-Id"] = value } })
+    end
+  end)
+
   it("keeps every text that may be in it", function()
     local s = server()
     local texts = {
@@ -135,6 +148,24 @@ describe("a mail", function()
     assert.matches("^<job%.42%.%x+@localhost>$", id)
     assert.equal(id, smtp.message_id { id = 42, created_at = 1700000000.25 })
     assert.not_equal(id, smtp.message_id { id = 42, created_at = 1700000001.25 })
+  end)
+end)
+
+describe("an address", function()
+  it("is taken apart", function()
+    assert.same({ address = "ann@Example.org", domain = "example.org" },
+      smtp.parse_address "ann@Example.org")
+    assert.same({ address = "z@exämple.org", domain = "exämple.org", name = "Zoë, Jr." },
+      smtp.parse_address '"Zoë, Jr." <z@exämple.org>')
+  end)
+
+  it("is refused when it is none", function()
+    for _, text in ipairs { "ann", "ann@", "a@b.org\r\nBcc: x@y.org", 7 } do
+      local found, why, code = smtp.parse_address(text)
+      assert.is_nil(found)
+      assert.matches("^.* is not a mail address$", why)
+      assert.equal("bad_address", code)
+    end
   end)
 end)
 

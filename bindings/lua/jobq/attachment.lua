@@ -1,4 +1,5 @@
---- Attachments of a mail: each is { content = bytes, name = ... } or { path = ... }, and a type.
+--- Attachments of a mail: each is { content = bytes, name = ... } or { path = ... }, with a type. One
+--- with a cid is shown within the html.
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
 local refusal = require "jobq.mail_refusal"
@@ -7,9 +8,10 @@ local M = {}
 
 local refuse, misuse, show = refusal.refuse, refusal.misuse, refusal.show
 
-local OPTIONS = { "content", "name", "path", "type" }
+local OPTIONS = { "cid", "content", "name", "path", "type" }
 local CODE = "bad_attachment"
 local NAME_BYTES_MAX = 255 -- as in a folder; three times that still fits a line of a header
+local CID_BYTES_MAX = 200
 local UNKNOWN_TYPE = "application/octet-stream"
 
 --- What people attach, by the end of its name. For all else there is the field `type`.
@@ -86,11 +88,25 @@ local function format_name(name)
   return ('filename="%s"'):format(name:gsub('"', "\\%0"))
 end
 
-local function head_of(where, given)
+--- As it stands in "cid:..." of the html: nothing there would have to be escaped (RFC 2392).
+local function check_cid(where, cid, known)
+  local is_cid = cid:find("^[%w._+-]+$") or cid:find("^[%w._+-]+@[%w.-]+$")
+  if not is_cid or #cid > CID_BYTES_MAX then
+    refuse(CODE, "%s.cid: %s is not a name like 'logo' or 'logo@example.org'", where, show(cid))
+  elseif known[cid] then
+    refuse(CODE, "%s.cid: '%s' is that of %s already", where, cid, known[cid])
+  end
+  known[cid] = where
+  return ("Content-Disposition: inline;\r\n %%s\r\nContent-ID: <%s>"):format(cid)
+end
+
+local function head_of(where, given, known)
   local name = check_name(where, given)
+  local disposition = given.cid and check_cid(where, given.cid, known)
+    or "Content-Disposition: attachment;\r\n %s"
   return table.concat({
     "Content-Type: " .. check_type(where, given, name),
-    "Content-Disposition: attachment;\r\n " .. format_name(name),
+    disposition:format(format_name(name)),
     "Content-Transfer-Encoding: base64", "", "",
   }, "\r\n")
 end
@@ -107,19 +123,20 @@ end
 
 local encode = core.smtp.encode_bytes
 
---- Checks all of them and gives, for each, its head and its content: a text, or { path, where }.
+--- Checks all of them and gives, for each, its head and its content: a text, or { path, where };
+--- first those that are attached, then those that the html shows.
 function M.parts_of(list)
   check_list(list)
-  local parts = {}
+  local attached, shown, known = {}, {}, {}
   for i, given in ipairs(list) do
     local where = ("attachments[%d]"):format(i)
     check_fields(where, given)
-    parts[i] = {
-      head = head_of(where, given),
+    table.insert(given.cid and shown or attached, {
+      head = head_of(where, given, known),
       body = given.content and encode(given.content) or { path = given.path, where = where },
-    }
+    })
   end
-  return parts
+  return attached, shown
 end
 
 --- Waits for what is still on the disk. true; or nil, message, code.

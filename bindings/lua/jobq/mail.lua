@@ -17,8 +17,7 @@ local OWN_HEADERS = {
 --- Header fields that hold addresses: their names are encoded, the addresses are not.
 local ADDRESS_HEADERS = { ["cc"] = true, ["reply-to"] = true, ["sender"] = true }
 
---- What is not plain never contains "=_", so that no part can end another.
-local ALTERNATIVE, MIXED = "=_jobq_alternative", "=_jobq_mixed"
+local LINE_MAX = 900 -- bytes of a header field that may not be folded; RFC 5322 has 998
 
 local encode = core.smtp.encode_header
 
@@ -64,6 +63,28 @@ end
 
 ---- header ----
 
+--- Fields that programs read: a word that is encoded would be none of theirs (RFC 2047, 5).
+local function is_for_programs(name)
+  return name:find("^list%-") ~= nil or name == "in-reply-to" or name == "references"
+end
+
+local function check_plain(name, value)
+  if value:find("[^ -~]") or #value > LINE_MAX then
+    refuse("bad_header", "%s: %s is not a line of ascii of at most %d bytes",
+      name, show(value), LINE_MAX)
+  end
+  return value
+end
+
+local function format_header(name, given)
+  local where, key = "headers." .. name, name:lower()
+  local value = refusal.check_line("bad_header", where, given)
+  if ADDRESS_HEADERS[key] then
+    return (each_address(where, value))
+  end
+  return is_for_programs(key) and check_plain(where, value) or encode(value)
+end
+
 local function add_own_headers(lines, headers)
   local names = {}
   for name in pairs(headers) do
@@ -78,9 +99,7 @@ local function add_own_headers(lines, headers)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    local value = refusal.check_line("bad_header", "headers." .. name, headers[name])
-    local shown = ADDRESS_HEADERS[name:lower()] and each_address("headers." .. name, value)
-    lines[#lines + 1] = ("%s: %s"):format(name, shown or encode(value))
+    lines[#lines + 1] = ("%s: %s"):format(name, format_header(name, headers[name]))
   end
 end
 
@@ -97,47 +116,69 @@ end
 
 ---- body ----
 
-local function add_text(lines, type_name, text, may_be_plain)
-  local body, encoding = core.smtp.encode_body(text, may_be_plain)
-  lines[#lines + 1] = ("Content-Type: text/%s; charset=utf-8"):format(type_name)
-  lines[#lines + 1] = "Content-Transfer-Encoding: " .. encoding
-  lines[#lines + 1] = ""
-  lines[#lines + 1] = body
+--- Each part of a message is a function that adds its texts, which nothing stands between.
+
+local function text_part(type_name, text, may_be_plain)
+  return function(parts)
+    local body, encoding = core.smtp.encode_body(text, may_be_plain)
+    parts[#parts + 1] = ("Content-Type: text/%s; charset=utf-8\r\n"):format(type_name)
+    parts[#parts + 1] = ("Content-Transfer-Encoding: %s\r\n\r\n"):format(encoding)
+    parts[#parts + 1] = body
+  end
 end
 
---- is_alone: nothing follows, so that plain text may stay plain.
-local function add_texts(lines, mail, is_alone)
+local function file_part(file)
+  return function(parts)
+    parts[#parts + 1] = file.head
+    parts[#parts + 1] = file.body -- a table while it is on the disk
+  end
+end
+
+--- parameter: more of the Content-Type. What is not plain never contains "=_", so that no part can
+--- end another.
+local function multipart(subtype, parameter, members)
+  return function(parts)
+    local boundary = "=_jobq_" .. subtype
+    parts[#parts + 1] = ('Content-Type: multipart/%s;%s boundary="%s"\r\n'):format(
+      subtype, parameter, boundary)
+    for _, add in ipairs(members) do
+      parts[#parts + 1] = ("\r\n--%s\r\n"):format(boundary)
+      add(parts)
+    end
+    parts[#parts + 1] = ("\r\n--%s--\r\n"):format(boundary)
+  end
+end
+
+local function with_files(subtype, parameter, first, files)
+  local members = { first }
+  for _, file in ipairs(files) do
+    members[#members + 1] = file_part(file)
+  end
+  return #files == 0 and first or multipart(subtype, parameter, members)
+end
+
+--- is_alone: nothing follows, so that plain text may stay plain. shown: what the html shows.
+local function texts_part(mail, is_alone, shown)
   if mail.html == nil then
-    add_text(lines, "plain", mail.text, is_alone)
-  elseif mail.text == nil then
-    add_text(lines, "html", mail.html, is_alone)
-  else
-    lines[#lines + 1] = ('Content-Type: multipart/alternative; boundary="%s"'):format(ALTERNATIVE)
-    lines[#lines + 1] = "\r\n--" .. ALTERNATIVE
-    add_text(lines, "plain", mail.text, false)
-    lines[#lines + 1] = "--" .. ALTERNATIVE
-    add_text(lines, "html", mail.html, false)
-    lines[#lines + 1] = ("--%s--\r\n"):format(ALTERNATIVE)
+    return text_part("plain", mail.text, is_alone)
   end
+  local html = text_part("html", mail.html, is_alone and mail.text == nil and #shown == 0)
+  html = with_files("related", ' type="text/html";', html, shown)
+  if mail.text == nil then
+    return html
+  end
+  return multipart("alternative", "", { text_part("plain", mail.text, false), html })
 end
 
---- The message in parts, which nothing stands between; those that are on the disk are tables.
+--- The message in parts; those that are on the disk are tables.
 local function parts_of(lines, mail)
-  local attached = attachment.parts_of(mail.attachments or {})
-  lines[#lines + 1] = "MIME-Version: 1.0"
-  if #attached == 0 then
-    add_texts(lines, mail, true)
-    return { table.concat(lines, "\r\n") }
+  local attached, shown = attachment.parts_of(mail.attachments or {})
+  if #shown > 0 and mail.html == nil then
+    refuse("bad_attachment", "attachments: one has a cid, and there is no html that could show it")
   end
-  lines[#lines + 1] = ('Content-Type: multipart/mixed; boundary="%s"'):format(MIXED)
-  lines[#lines + 1] = "\r\n--" .. MIXED
-  add_texts(lines, mail, false)
+  lines[#lines + 1] = "MIME-Version: 1.0\r\n"
   local parts = { table.concat(lines, "\r\n") }
-  for _, part in ipairs(attached) do
-    parts[#parts + 1] = ("\r\n--%s\r\n%s"):format(MIXED, part.head)
-    parts[#parts + 1] = part.body
-  end
-  parts[#parts + 1] = ("--%s--\r\n"):format(MIXED)
+  with_files("mixed", "", texts_part(mail, #attached == 0, shown), attached)(parts)
   return parts
 end
 

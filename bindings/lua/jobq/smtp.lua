@@ -101,6 +101,18 @@ function M.send(mail)
   return { id = message_id, reply = reply }
 end
 
+--- { address, domain, name } of "Ann <ann@example.org>"; or nil, message, code.
+function M.parse_address(text)
+  local ok, name, address = pcall(mail_of.parse_address, "address", text)
+  if not ok then
+    if not refusal.is(name) then
+      error(name, 0)
+    end
+    return nil, (name.message:gsub("^address: ", "")), name.code
+  end
+  return { address = address, domain = address:match("@(.*)$"):lower(), name = name }
+end
+
 --- A Message-ID that all attempts of a job share, so that the receiver can drop a second copy.
 function M.message_id(job)
   local _, from = mail_of.parse_address("smtp.from", sender())
