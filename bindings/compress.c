@@ -1,7 +1,8 @@
-/* compress.c - arguments and results; the work itself is in compress_work.c. */
+/* compress.c - arguments and results; the work itself is in compress_zstd.c and compress_gzip.c. */
 #include "bindings/compress.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 
@@ -10,9 +11,19 @@
 #include "bindings/offload.h"
 #include "bindings/options.h"
 
-/* zstd's own default; its highest is 22, and takes hundreds of MB. */
-#define LEVEL_DEFAULT 3
-#define LEVEL_MAX     19
+struct format {
+    const char *name;
+    int level_default; /* the library's own */
+    int level_max;
+    int (*compress)(struct compress_work *w);
+    int (*decompress)(struct compress_work *w);
+};
+
+/* The highest level of zstd is 22, and takes hundreds of MB. */
+static const struct format formats[] = {
+    {"zstd", 3, 19, zstd_compress, zstd_decompress},
+    {"gzip", 6, 9, gzip_compress, gzip_decompress},
+};
 
 /* A small file may unpack to a full disk: what a job may write by default. */
 #define UNPACKED_MAX ((lua_Integer)1024 * 1024 * 1024)
@@ -64,13 +75,31 @@ static void on_finish(struct offload *o)
 
 static const struct offload_steps steps = {on_work, on_push, on_finish};
 
-static void check_format(lua_State *L)
+static const struct format *check_format(lua_State *L)
 {
-    const char *format = options_text(L, 3, "format", "zstd");
+    const char *name = options_text(L, 3, "format", "zstd");
 
-    if (strcmp(format, "zstd") != 0) {
-        luaL_argerror(L, 3, lua_pushfstring(L, "format: 'zstd' expected, got '%s'", format));
+    for (size_t i = 0; i < LENGTH_OF(formats); i++) {
+        if (strcmp(name, formats[i].name) == 0) {
+            return &formats[i];
+        }
     }
+    luaL_argerror(L, 3, lua_pushfstring(L, "format: 'zstd' or 'gzip' expected, got '%s'", name));
+    return NULL;
+}
+
+static int check_level(lua_State *L, const struct format *format)
+{
+    lua_Integer level = options_integer(L, 3, "level", format->level_default);
+
+    if (level < 1 || level > format->level_max) {
+        luaL_argerror(L,
+                      3,
+                      lua_pushfstring(L,
+                                      "level: integer from 1 to %d expected",
+                                      format->level_max));
+    }
+    return (int)level;
 }
 
 /* Arguments are checked: nothing from here to the yield raises. */
@@ -90,14 +119,14 @@ int bind_compress_file(lua_State *L)
     const char *from = check_path(L, 1);
     const char *to = check_path(L, 2);
     options_check(L, 3, names);
-    check_format(L);
-    lua_Integer level = options_integer(L, 3, "level", LEVEL_DEFAULT);
-    luaL_argcheck(L, level >= 1 && level <= LEVEL_MAX, 3, "level: integer from 1 to 19 expected");
+    const struct format *format = check_format(L);
+    int level = check_level(L, format);
     (void)task_check(L);
 
     struct compress *c = new_compress(from, to);
-    c->run = compress_file;
-    c->work.level = (int)level;
+    c->run = format->compress;
+    c->work.level = level;
+    c->work.max = INT64_MAX;
     return offload_start(L, &c->offload, &steps);
 }
 
@@ -108,13 +137,13 @@ int bind_decompress_file(lua_State *L)
     const char *from = check_path(L, 1);
     const char *to = check_path(L, 2);
     options_check(L, 3, names);
-    check_format(L);
+    const struct format *format = check_format(L);
     lua_Integer max = options_integer(L, 3, "max_bytes", UNPACKED_MAX);
     luaL_argcheck(L, max >= 0, 3, "max_bytes: must not be negative");
     (void)task_check(L);
 
     struct compress *c = new_compress(from, to);
-    c->run = decompress_file;
+    c->run = format->decompress;
     c->work.max = max;
     return offload_start(L, &c->offload, &steps);
 }

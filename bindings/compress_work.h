@@ -1,4 +1,4 @@
-/* compress_work.h - one file through zstd, in a pool thread: blocking, and without Lua. */
+/* compress_work.h - one file through a format, in a pool thread: blocking, and without Lua. */
 #ifndef BINDINGS_COMPRESS_WORK_H
 #define BINDINGS_COMPRESS_WORK_H
 
@@ -12,7 +12,7 @@ struct compress_work {
     char *from;           /* owned */
     char *to;             /* owned */
     int level;            /* of compression */
-    int64_t max;          /* bytes, of what decompression may write */
+    int64_t max;          /* bytes, of what may be written */
 
     /* results */
     int64_t bytes_in;
@@ -23,7 +23,9 @@ struct compress_work {
 };
 
 /* 0 or -errno; `to` appears whole or not at all. */
-MUST_USE int compress_file(struct compress_work *w);
-MUST_USE int decompress_file(struct compress_work *w);
+MUST_USE int zstd_compress(struct compress_work *w);
+MUST_USE int zstd_decompress(struct compress_work *w);
+MUST_USE int gzip_compress(struct compress_work *w);
+MUST_USE int gzip_decompress(struct compress_work *w);
 
 #endif

@@ -13,7 +13,7 @@ local compress = {}
 ---@async
 ---@param from string
 ---@param to string
----@param options? { format?: "zstd", level?: integer } level 1 to 19, default 3
+---@param options? { format?: "zstd"|"gzip", level?: integer } level of zstd 1 to 19, default 3, of gzip 1 to 9, default 6
 ---@return jobq.compress.Sizes?
 ---@return string? message
 ---@return string? code an errno
@@ -22,7 +22,7 @@ function compress.compress_file(from, to, options) end
 ---@async
 ---@param from string
 ---@param to string
----@param options? { format?: "zstd", max_bytes?: integer } of the result, default 1 GiB
+---@param options? { format?: "zstd"|"gzip", max_bytes?: integer } of the result, default 1 GiB
 ---@return jobq.compress.Sizes?
 ---@return string? message
 ---@return string? code an errno, "corrupt" or "too_large"

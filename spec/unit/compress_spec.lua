@@ -1,4 +1,4 @@
---- jobq.compress, held against the zstd that everybody has.
+--- jobq.compress, held against the programs that everybody has.
 local core = require "jobq.core"
 local jobq = require "jobq"
 local uv = require "luv"
@@ -44,65 +44,90 @@ describe("jobq.compress", function()
     files.remove(dir)
   end)
 
-  local sizes = { nothing = 0, ["one word"] = 8, ["one block"] = 131072, much = 3000000 }
-  for name, size in pairs(sizes) do
-    it("brings back " .. name, function()
-      local text = noise(size)
-      files.write(path "a", text)
-      local packed = assert(call(compress.compress_file, path "a", path "a.zst"))
-      assert.same({ bytes_in = #text, bytes_out = #files.read(path "a.zst") }, packed)
-      local back = assert(call(compress.decompress_file, path "a.zst", path "b"))
-      assert.same({ bytes_in = packed.bytes_out, bytes_out = #text }, back)
-      assert.equal(text, files.read(path "b"))
+  for _, format in ipairs { "zstd", "gzip" } do
+    describe("as " .. format, function()
+      local function pack(from, to, level)
+        return call(compress.compress_file, path(from), path(to),
+          { format = format, level = level })
+      end
+
+      local function unpack(from, to)
+        return call(compress.decompress_file, path(from), path(to), { format = format })
+      end
+
+      local sizes = { nothing = 0, ["one word"] = 8, ["one block"] = 131072, much = 3000000 }
+      for name, size in pairs(sizes) do
+        it("brings back " .. name, function()
+          local text = noise(size)
+          files.write(path "a", text)
+          local packed = assert(pack("a", "a.packed"))
+          assert.same({ bytes_in = #text, bytes_out = #files.read(path "a.packed") }, packed)
+          local back = assert(unpack("a.packed", "b"))
+          assert.same({ bytes_in = packed.bytes_out, bytes_out = #text }, back)
+          assert.is_true(text == files.read(path "b"))
+        end)
+      end
+
+      it("is read by the program, and reads what that has written", function()
+        local text = noise(300000)
+        files.write(path "a", text)
+        pack("a", "a.packed")
+        local theirs = io.popen(("%s -dc <%s"):format(format, path "a.packed"))
+        assert.is_true(text == theirs:read "a")
+        theirs:close()
+        assert(os.execute(("%s -c <%s >%s"):format(format, path "a", path "theirs")))
+        assert(unpack("theirs", "b"))
+        assert.is_true(text == files.read(path "b"))
+      end)
+
+      it("makes more of a higher level", function()
+        local lines = {}
+        for i = 1, 20000 do
+          lines[i] = ("line %d of a text, %d"):format(i, i * 7919 % 1000)
+        end
+        files.write(path "a", table.concat(lines, "\n"))
+        assert.is_true(pack("a", "high", 9).bytes_out < pack("a", "low", 1).bytes_out)
+      end)
+
+      it("reads several parts as one file", function()
+        files.write(path "a", "first ")
+        files.write(path "b", "second")
+        pack("a", "a.packed")
+        pack("b", "b.packed")
+        files.write(path "both", files.read(path "a.packed") .. files.read(path "b.packed"))
+        assert(unpack("both", "c"))
+        assert.equal("first second", files.read(path "c"))
+      end)
+
+      it("refuses what is damaged, cut or something else", function()
+        files.write(path "a", noise(500000))
+        pack("a", "a.packed")
+        local good = files.read(path "a.packed")
+        local bad = {
+          "", "this is no such file", good:sub(1, -2), good:sub(1, #good // 2), good .. "tail",
+          good:sub(1, #good // 2) .. "\0\1\2\3" .. good:sub(#good // 2 + 5),
+        }
+        local message = ("%s: not a complete and sound %s file"):format(path "bad", format)
+        for _, bytes in ipairs(bad) do
+          files.write(path "bad", bytes)
+          fails("corrupt", message, compress.decompress_file, path "bad", path "out",
+            { format = format })
+          assert.is_false(files.exists(path "out"))
+        end
+      end)
+
+      it("stops at max_bytes", function()
+        files.write(path "bomb", ("\0"):rep(5000000))
+        assert.is_true(pack("bomb", "b.packed").bytes_out < 6000)
+        local message = path "b.packed" .. ": unpacks to more than max_bytes"
+        local limit = { max_bytes = 4999999, format = format }
+        fails("too_large", message, compress.decompress_file, path "b.packed", path "out", limit)
+        assert.is_false(files.exists(path "out"))
+        limit.max_bytes = 5000000
+        assert(call(compress.decompress_file, path "b.packed", path "out", limit))
+      end)
     end)
   end
-
-  it("makes more of a higher level", function()
-    local lines = {}
-    for i = 1, 20000 do
-      lines[i] = ("line %d of a text, %d"):format(i, i * 7919 % 1000)
-    end
-    files.write(path "a", table.concat(lines, "\n"))
-    local low = call(compress.compress_file, path "a", path "low", { level = 1 })
-    local high = call(compress.compress_file, path "a", path "high", { level = 16 })
-    assert.is_true(high.bytes_out < low.bytes_out)
-  end)
-
-  it("reads several frames as one file", function()
-    files.write(path "a", "first ")
-    files.write(path "b", "second")
-    call(compress.compress_file, path "a", path "a.zst")
-    call(compress.compress_file, path "b", path "b.zst")
-    files.write(path "both", files.read(path "a.zst") .. files.read(path "b.zst"))
-    assert.truthy(call(compress.decompress_file, path "both", path "c"))
-    assert.equal("first second", files.read(path "c"))
-  end)
-
-  it("refuses what is damaged, cut or something else", function()
-    files.write(path "a", noise(500000))
-    call(compress.compress_file, path "a", path "a.zst")
-    local good = files.read(path "a.zst")
-    local bad = {
-      "", "this is no zstd file", good:sub(1, -2), good:sub(1, #good // 2), good .. "tail",
-      good:sub(1, #good // 2) .. "\0\1\2\3" .. good:sub(#good // 2 + 5),
-    }
-    local message = path "bad" .. ": not a complete and sound zstd file"
-    for _, bytes in ipairs(bad) do
-      files.write(path "bad", bytes)
-      fails("corrupt", message, compress.decompress_file, path "bad", path "out")
-      assert.is_false(files.exists(path "out"))
-    end
-  end)
-
-  it("stops at max_bytes", function()
-    files.write(path "bomb", ("\0"):rep(5000000))
-    assert.is_true(call(compress.compress_file, path "bomb", path "b.zst").bytes_out < 2000)
-    local message = path "b.zst" .. ": unpacks to more than max_bytes"
-    fails("too_large", message, compress.decompress_file, path "b.zst", path "out",
-      { max_bytes = 4999999 })
-    assert.is_false(files.exists(path "out"))
-    assert.truthy(call(compress.decompress_file, path "b.zst", path "out", { max_bytes = 5000000 }))
-  end)
 
   it("names the file that is missing, and keeps what was there", function()
     files.write(path "old", "old")
@@ -121,8 +146,10 @@ describe("jobq.compress", function()
       assert.is_false(ok)
       assert.matches(message, why, 1, true)
     end
-    raises("format: 'zstd' expected, got 'rar'", path "a", path "b", { format = "rar" })
+    raises("format: 'zstd' or 'gzip' expected, got 'rar'", path "a", path "b", { format = "rar" })
     raises("level: integer from 1 to 19 expected", path "a", path "b", { level = 20 })
+    raises("level: integer from 1 to 9 expected", path "a", path "b",
+      { level = 10, format = "gzip" })
     raises("level: integer expected, got 1.5", path "a", path "b", { level = 1.5 })
     raises("hint: did you mean 'level'?", path "a", path "b", { levl = 1 })
     raises("must not be empty", path "a", "")
