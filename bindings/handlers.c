@@ -144,6 +144,7 @@ static void add(struct handlers *h, lua_State *L, int64_t memory, struct buffer 
                       .schema = text_field(L, kind, "schema"),
                       .source = text_field(L, kind, "source"),
                       .schedule = text_field(L, kind, "schedule"),
+                      .limits = text_field(L, kind, "limits"),
                       .max_attempts = (uint32_t)number_field(L, kind, "max_attempts"),
                       .priority = (uint32_t)number_field(L, kind, "priority"),
                       .timeout_s = number_field(L, kind, "timeout"),

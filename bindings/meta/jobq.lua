@@ -31,6 +31,7 @@ local jobq = {}
 ---@field memory? integer|string bytes of Lua memory that a run may hold, e.g. "128M"; default 64M
 ---@field args? table<string, string|jobq.Field> from argument to type; others are refused
 ---@field schedule? string|jobq.Schedule a cron line: makes a job of the kind at each of its times
+---@field limits? jobq.LimitOption|jobq.LimitOption[] how many of its jobs run at a time, or start in a time
 ---@field config? string[] settings that it needs, like "smtp.host"; without them it does not load
 
 --- A type is one of string, integer, number, boolean, object, array, any, email, url, uuid, timestamp,
@@ -56,6 +57,14 @@ local jobq = {}
 ---@field missed? "one"|"skip"|"all" what times that no worker was there for make; default "one"
 ---@field window? number seconds that such a time may be old; default 3600
 ---@field jitter? number seconds, of which each job waits a part; default 0
+
+--- How many jobs of a kind run at a time, or start in a time, over all workers.
+---@class jobq.LimitOption
+---@field running? integer at most so many at a time
+---@field rate? string|integer at most so many starts in a time: "100/1m"; 5 is five a second
+---@field burst? integer so many of these at once after a rest; default: as many as `rate` says
+---@field key_by? string each value of this argument counts by itself ("tenant", "customer.id"); "limit_key": what the enqueue said
+---@field name? string for jobq.limit and `jobq limits`; default: the kind
 
 ---@class jobq.Job
 ---@field id integer
@@ -204,7 +213,7 @@ function jobq.batch(options) end
 ---@field hold fun(self: jobq.Limit, seconds: number): true?, string?, string? no job of it starts for so long
 ---@field used fun(self: jobq.Limit, starts: number): true?, string?, string? counts so many starts more against its rate
 
---- A limit that jobq limits set, and the key that it is counted under: what a service has told of it,
+--- A limit of a handler, or one that jobq limits set, and the key that it is counted under: what a service has told of it,
 --- for the jobs that come after this one. At once, also when this run fails.
 ---@param name string
 ---@param key? string|number the value that it goes by; default: it goes by none

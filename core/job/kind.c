@@ -27,6 +27,7 @@ void kind_list_add(struct kind_list *list, const struct wire_kind *told)
         .schema = copy(told->schema),
         .source = copy(told->source),
         .schedule = copy(told->schedule),
+        .limits = copy(told->limits),
         .max_attempts = told->max_attempts,
         .priority = told->priority,
         .timeout_s = told->timeout_s,
@@ -51,6 +52,7 @@ void kind_list_copy(struct kind_list *list,
             .schema = mem_strdup(k->schema),
             .source = mem_strdup(k->source),
             .schedule = mem_strdup(k->schedule),
+            .limits = mem_strdup(k->limits),
             .max_attempts = k->max_attempts,
             .priority = k->priority,
             .timeout_s = k->timeout_s,
@@ -108,6 +110,7 @@ static void kind_fini(struct kind *k)
     free(k->schema);
     free(k->source);
     free(k->schedule);
+    free(k->limits);
 }
 
 static char *copy(struct slice s)

@@ -16,6 +16,7 @@ struct kind {
     char *schema;   /* JSON Schema of the arguments, or "" */
     char *source;   /* file:line */
     char *schedule; /* JSON of its schedule, or "" */
+    char *limits;   /* JSON array of its limits, or "" */
     uint32_t max_attempts;
     uint32_t priority;
     double timeout_s;

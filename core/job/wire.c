@@ -141,6 +141,7 @@ void wire_put_kind(struct buffer *out, const struct wire_kind *m)
     frame_put_slice(out, m->schema);
     frame_put_slice(out, m->source);
     frame_put_slice(out, m->schedule);
+    frame_put_slice(out, m->limits);
     frame_put_u32(out, m->max_attempts);
     frame_put_u32(out, m->priority);
     frame_put_f64(out, m->timeout_s);
@@ -155,6 +156,7 @@ int wire_get_kind(struct frame *f, struct wire_kind *m)
     m->schema = frame_get_slice(f);
     m->source = frame_get_slice(f);
     m->schedule = frame_get_slice(f);
+    m->limits = frame_get_slice(f);
     m->max_attempts = frame_get_u32(f);
     m->priority = frame_get_u32(f);
     m->timeout_s = frame_get_f64(f);

@@ -85,6 +85,7 @@ struct wire_kind {
     struct slice schema;   /* JSON Schema of the arguments, or empty */
     struct slice source;   /* file:line of the handler */
     struct slice schedule; /* JSON of its schedule, or empty */
+    struct slice limits;   /* JSON array of its limits, or empty */
     uint32_t max_attempts;
     uint32_t priority;
     double timeout_s;

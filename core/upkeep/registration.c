@@ -21,6 +21,7 @@ enum registration_step {
     STEP_NAME,
     STEP_REGISTER,
     STEP_LOCK,
+    STEP_LIMITS,
     STEP_DECLARE,
     STEP_SCHEDULES,
     STEP_SORT,
@@ -56,6 +57,9 @@ static void register_worker(struct registration *r);
 static void on_register(void *arg, const struct db_reply *reply);
 static void take_lock(struct registration *r);
 static void on_lock(void *arg, const struct db_reply *reply);
+static void log_refusals(const char *message, const struct db_reply *reply);
+static void declare_limits(struct registration *r);
+static void on_limits(void *arg, const struct db_reply *reply);
 static void declare(struct registration *r);
 static void on_declared(void *arg, const struct db_reply *reply);
 static void declare_schedules(struct registration *r);
@@ -146,7 +150,7 @@ static void advance(struct registration *r)
         take_lock(r);
     } else {
         r->again = false;
-        declare(r);
+        declare_limits(r);
     }
 }
 
@@ -280,6 +284,34 @@ static void add_texts(struct registration *r, size_t offset)
     db_array_end(&r->params);
 }
 
+/* What the database refuses of a limit or a schedule is for people: the worker goes on, and shows it. */
+static void log_refusals(const char *message, const struct db_reply *reply)
+{
+    for (int i = 0; i < db_rows(reply->results[0]); i++) {
+        log_error(message, LOG_SLICE("error", db_get_text(reply->results[0], i, 0)));
+    }
+}
+
+static void declare_limits(struct registration *r)
+{
+    db_params_clear(&r->params);
+    db_add_int8(&r->params, r->worker_id);
+    add_texts(r, offsetof(struct kind, name));
+    add_texts(r, offsetof(struct kind, limits));
+    add_texts(r, offsetof(struct kind, source));
+    send_step(r, STEP_LIMITS, SQL_DECLARE_LIMITS, on_limits);
+}
+
+static void on_limits(void *arg, const struct db_reply *reply)
+{
+    struct registration *r = arg;
+
+    if (may_go_on(r, reply)) {
+        log_refusals("limit refused", reply);
+        declare(r);
+    }
+}
+
 static void declare(struct registration *r)
 {
     struct db_params *p = &r->params;
@@ -340,7 +372,6 @@ static void declare_schedules(struct registration *r)
     send_step(r, STEP_SCHEDULES, SQL_DECLARE_SCHEDULES, on_schedules);
 }
 
-/* What the database refuses of a schedule is for people: the worker goes on, and shows it. */
 static void on_schedules(void *arg, const struct db_reply *reply)
 {
     struct registration *r = arg;
@@ -348,9 +379,7 @@ static void on_schedules(void *arg, const struct db_reply *reply)
     if (!may_go_on(r, reply)) {
         return;
     }
-    for (int i = 0; i < db_rows(reply->results[0]); i++) {
-        log_error("schedule refused", LOG_SLICE("error", db_get_text(reply->results[0], i, 0)));
-    }
+    log_refusals("schedule refused", reply);
     db_params_clear(&r->params);
     send_step(r, STEP_SORT, SQL_SORT_LANES, on_sorted);
 }

@@ -1,11 +1,12 @@
 /*
  * registration.h - who this worker is in the database, and what it may claim.
  *
- *   [name ->] register -> lock -> declare kinds -> and schedules -> sort lanes -> lanes -> (registered)
+ *   [name ->] register -> lock -> declare limits -> kinds -> schedules -> sort lanes -> lanes -> (registered)
  *
  * A name that somebody gave is for one living worker; it is asked for until the worker is registered.
  * The session's advisory lock tells others that the worker lives, so the chain starts again at `lock`
- * with each new upkeep connection, and at `declare` when a reload has brought other kinds.
+ * with each new upkeep connection, and at `declare` when a reload has brought other kinds. Limits come first:
+ * nothing of a kind is claimed before it is known which it has.
  */
 #ifndef CORE_UPKEEP_REGISTRATION_H
 #define CORE_UPKEEP_REGISTRATION_H

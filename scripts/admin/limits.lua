@@ -8,7 +8,7 @@ local SQL = ([[
 select l.name, l.queue, l.kind, l.key_by, l.concurrency, l.rate,
   extract(epoch from l.per)::float8 as per_s, l.burst, l.holders, l.waiting,
   extract(epoch from l.held_until - now())::float8 as held_s, %s as held_until,
-  %s as applied_at, %s as exact_at
+  %s as applied_at, %s as exact_at, l.source
 from jobq.limit_status l
 order by l.name]]):format(jobs.iso "l.held_until", jobs.iso "l.applied_at", jobs.iso "l.exact_at")
 
@@ -60,6 +60,7 @@ It is exact once the last transaction has ended that was open when it came.
         items[i] = json.pick(row, {
           "name", "queue", "kind", "key_by", "concurrency", "rate", "per_s", "burst", "holders",
           "waiting", "held_until", "applied_at", "exact_at",
+          "source",
         })
       end
       context:print_items(items)

@@ -107,6 +107,9 @@ function M.tell(db, options)
   w:ask "listen_jobs"
   w:ask "listen_control"
   w:ask("limit_session", "0", "0")
+  w:ask("declare_limits", w.id, { "a", "b" }, { '[{"name": "a", "concurrency": 1}]', "" },
+    { "", "" })
+  w:ask("declare_limits", w.id, { "a", "b" }, { "", "" }, { "", "" })
   w:ask("declare_schedules", w.id, { "a", "b" }, { '{"expression": "@yearly"}', "" }, { "", "" })
   run_jobs(db, w, id)
   sleep_and_wake(w)

@@ -519,6 +519,133 @@ describe("a limit", function()
     end)
   end)
 
+  describe("of a handler file", function()
+    local TWO = '[{"name": "a", "concurrency": 2}]'
+
+    local function declare(worker, given, source)
+      local problems = {}
+      for i, row in ipairs(worker:ask("declare_limits", worker.id, { "a", "b" },
+        { given or "", "" }, { source or "handlers/a.lua:2", "handlers/b.lua:1" })) do
+        problems[i] = row.problem
+      end
+      worker:declare(KINDS)
+      return problems
+    end
+
+    local function limits(columns)
+      return db:query(("select %s from jobq.limit_status order by name"):format(columns or "name"))
+    end
+
+    local function load_error()
+      return db:row("select load_error from jobq.worker where id = $1", w.id).load_error
+    end
+
+    it("is there with its kinds, so that nothing starts before it", function()
+      db:query "select jobq.enqueue_many('new', array_fill('{}'::jsonb, array[3]))"
+      w:ask("declare_limits", w.id, { "b", "new" }, { "", '[{"name": "n", "concurrency": 1}]' },
+        { "handlers/b.lua:1", "handlers/new.lua:2" })
+      w:declare { "b", "new" }
+      assert.same({}, w:claim())
+      advance()
+      w:declare { "b", "new" }
+      assert.equal(1, #w:claim())
+      check()
+      assert.same({ { name = "n", kind = "new", source = "handlers/new.lua:2" } },
+        limits "name, kind, source")
+    end)
+
+    it("changes with its file, and keeps what is counted", function()
+      declare(w, TWO)
+      advance()
+      declare(w, TWO)
+      enqueue("a", 4)
+      advance()
+      assert.equal(2, #w:claim())
+      declare(w, '[{"name": "a", "concurrency": 3}, {"name": "r", "rate": 100, "per": 60,'
+        .. '"burst": 5, "key_by": "limit_key"}]')
+      assert.same({
+        { name = "a", concurrency = 3, holders = 2 },
+        { name = "r", holders = 0, rate = 100, per = "00:01:00", burst = 5, key_by = "limit_key" },
+      }, limits "name, concurrency, holders, rate, per, burst, key_by")
+      declare(w, TWO)
+      assert.same({ { name = "a" } }, limits())
+      declare(w)
+      assert.same({}, limits())
+    end)
+
+    it("is written once a set of handlers, so that two do not change it to and fro", function()
+      declare(w, TWO)
+      local other = protocol.worker(db, { kinds = KINDS })
+      declare(other, '[{"name": "a", "concurrency": 7}]')
+      declare(w, TWO)
+      assert.equal(7, limits "concurrency"[1].concurrency)
+      other:ask("stop", other.id)
+      declare(w, TWO)
+      assert.equal(2, limits "concurrency"[1].concurrency)
+    end)
+
+    it("goes with its kind when nobody runs that any more", function()
+      local other = protocol.worker(db, { kinds = KINDS })
+      declare(w, TWO)
+      for _, worker in ipairs { w, other } do
+        assert.same({ { name = "a" } }, limits())
+        worker:ask("declare_limits", worker.id, { "b" }, { "" }, { "handlers/b.lua:1" })
+        worker:declare { "b" }
+      end
+      assert.same({}, limits())
+    end)
+
+    it("goes when another release of it has it no more", function()
+      declare(w, TWO, "/old/a.lua:2")
+      local other = protocol.worker(db, { kinds = KINDS })
+      declare(other, nil, "/new/a.lua:2")
+      assert.same({ { name = "a" } }, limits())
+      w:ask("stop", w.id)
+      declare(other, nil, "/new/a.lua:2")
+      assert.same({}, limits())
+    end)
+
+    it("and one by hand do not take each other's name", function()
+      db:query "select jobq.set_limit('a', kind => 'b', concurrency => 1)"
+      local told = 'limit of a (handlers/a.lua:2): limit "a" is already set by jobq.set_limit()\n'
+        .. "hint: jobq limits drop a"
+      assert.same({ told }, declare(w, TWO))
+      assert.equal(told, load_error())
+      db:query "select jobq.drop_limit('a')"
+      assert.same({}, declare(w, TWO))
+      assert.is_nil(load_error())
+      local _, message = db:try "select jobq.set_limit('a', kind => 'a', concurrency => 1)"
+      assert.equal('limit "a" is already defined in handlers/a.lua:2', message)
+      _, message = db:try "select jobq.drop_limit('a')"
+      assert.equal('limit "a" is defined in handlers/a.lua:2', message)
+      w:ask("stop", w.id)
+      assert.is_true(db:value "select jobq.drop_limit('a')")
+    end)
+
+    it("is refused when another living worker has it from another file", function()
+      declare(w, TWO)
+      local other = protocol.worker(db, { kinds = KINDS })
+      assert.equal("limit of a (more/a.lua:9): "
+        .. 'limit "a" is already defined in handlers/a.lua:2\n'
+        .. "hint: change it there, or choose another name: the stricter limit counts",
+        declare(other, TWO, "more/a.lua:9")[1])
+      w:ask("stop", w.id)
+      assert.same({}, declare(other, TWO, "more/a.lua:9"))
+      assert.same({ { source = "more/a.lua:9" } }, limits "source")
+    end)
+
+    it("waits for nobody who is changing it", function()
+      declare(w, TWO)
+      local other = db:connect()
+      assert(other:query "begin")
+      assert(other:query "select from jobq.limits for update")
+      assert.matches("lock timeout", declare(w, '[{"name": "a", "concurrency": 5}]')[1])
+      assert(other:query "rollback")
+      assert.same({}, declare(w, '[{"name": "a", "concurrency": 5}]'))
+      assert.equal(5, limits "concurrency"[1].concurrency)
+    end)
+  end)
+
   it("says who holds it, to those who ask why", function()
     set "'calls', kind => 'a', concurrency => 4"
     local ids = enqueue("a", 5)

@@ -24,6 +24,7 @@ local EXECUTE = {
   advance = "worker", start_keys = "worker",
   schedule = "admin", unschedule = "admin", pause_schedule = "admin", resume_schedule = "admin",
   run_now = "admin", next_ticks = "admin reader", declare_schedules = "worker",
+  declare_limits = "worker", declare_limit = "", put_limit = "", limit_file_lives = "",
   declare_schedule = "",
   open_batch = "admin producer worker", close_batch = "admin producer worker",
   cancel_batch = "admin", batch_news = "worker",

@@ -136,6 +136,26 @@ describe("limits", function()
     assert.is_true(row.s >= 0.45, row.s)
   end)
 
+  it("of a handler file hold from the first job on, and change with a reload", function()
+    enqueue(30)
+    local text = WORK:gsub("retry_delay = 0.05", "%0, limits = { running = 3, key_by = 'file' }")
+    local dir = handlers { ["work.lua"] = text }
+    local w = engine.worker(db, dir, { executors = 1, concurrency = 20 })
+    wait_for_all()
+    assert.same({ 3, 30 }, { count() })
+    local refused = jobq "limits drop work.count"
+    assert.same({ 5, true }, { refused.status, refused.err:find("is defined in", 1, true) ~= nil })
+
+    dir:write("work.lua", (text:gsub("running = 3", "rate = '200/1s'")))
+    w:signal "sighup"
+    db:wait_until("the limit has changed", "select bool_and(rate = 200 and concurrency is null) "
+      .. "from jobq.limit_status where name = 'work.count'")
+    dir:write("work.lua", WORK)
+    w:signal "sighup"
+    db:wait_until("it has gone", "select count(*) = 0 from jobq.limit_status")
+    assert.equal(0, w:stop())
+  end)
+
   it("are set, shown, changed and dropped by the command", function()
     db:enqueue { "work.count" }
     assert.match("^limit two is set; jobq limits shows",

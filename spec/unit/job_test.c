@@ -66,6 +66,7 @@ static struct wire_kind told(const char *name)
         .schema = slice_of(""),
         .source = slice_of("x.lua:1"),
         .schedule = slice_of(""),
+        .limits = slice_of(""),
         .max_attempts = 3,
         .timeout_s = 60,
     };

@@ -101,6 +101,66 @@ describe("jobq.loader", function()
     end)
   end)
 
+  describe("limits", function()
+    local json = require "jobq.json"
+
+    local function limits_of(text)
+      write("a.lua", "return { x = { limits = " .. text .. ", run = print } }")
+      return json.decode(load()["a.x"].limits)
+    end
+
+    it("are one or an array, and JSON to the database", function()
+      assert.same({ { name = "a.x", concurrency = 10 } }, limits_of "{ running = 10 }")
+      assert.same({
+        { name = "a.x", concurrency = 2, rate = 5, per = 1 },
+        { name = "domain", rate = 100, per = 90, burst = 20, key_by = "limit_key" },
+      }, limits_of("{ { name = 'domain', rate = '100/1.5m', burst = 20, key_by = 'limit_key' },"
+        .. "{ running = 2, rate = 5 } }"))
+      assert.same({ { name = "a.x", rate = 7, per = 3600 } }, limits_of "{ rate = '7/h' }")
+      assert.same({ { name = "a.x", rate = 7, per = 0.25 } }, limits_of "{ rate = '7/250ms' }")
+      write("a.lua", "return { x = { run = print } }")
+      assert.is_nil(load()["a.x"].limits)
+    end)
+
+    it("that cannot be are told with their place", function()
+      for limits, message in pairs {
+        ["5"] = "limits of a.x: 5 is not a limit, or an array of limits",
+        ["{}"] = "a limit of a.x limits nothing\n"
+          .. 'hint: limits = { running = 10 } or { rate = "100/1m" }',
+        ["{ running = 0 }"] = "running of the limits of a.x: 0 is not an integer from 1 to "
+          .. "1000000\nhint: to stop all, jobq pause --kind a.x",
+        ["{ rate = '0/1s' }"] = "rate of the limits of a.x: '0/1s' is not starts in a time, as in "
+          .. "'100/1m' or 5, which is a second\nhint: to stop all, jobq pause --kind a.x",
+        ["{ rate = '5/' }"] = "rate of the limits of a.x: '5/' is not starts in a time",
+        ["{ rate = 2.5 }"] = "rate of the limits of a.x: 2.5 is not starts in a time",
+        ["{ rate = '5/1w' }"] = "rate of the limits of a.x: '5/1w' is not starts in a time",
+        ["{ rate = '5/400d' }"] = "rate of the limits of a.x: '5/400d' is not starts in a time",
+        ["{ burst = 2, running = 1 }"] = "burst of the limits of a.x: 2 has no rate to exceed",
+        ["{ runing = 1 }"] = "unknown option 'runing' in the limits of a.x\n"
+          .. "hint: did you mean 'running'?",
+        ["{ running = 1, key_by = 'tenent.id' }"] = "key_by of the limits of a.x: it has no "
+          .. "argument 'tenent'\nhint: did you mean 'tenant'?",
+        ["{ running = 1, key_by = 'domain' }"] = "key_by of the limits of a.x: it has no argument "
+          .. "'domain'\nhint: 'limit_key' stands for the option of the enqueue",
+        ["{ { running = 1 }, { rate = 1 } }"] = "limit 'a.x' of a.x is defined twice\n"
+          .. "hint: give each a name",
+        ["{ { running = 1 }, rate = 1 }"] = "limits of a.x: 'rate' is not a limit\n",
+      } do
+        write("a.lua", "return {\n x = {\n  limits = " .. limits
+          .. ",\n  args = { tenant = 'string' },\n  run = print } }")
+        local told = failure()
+        assert.equal("handlers/a.lua:3: " .. message, told:sub(1, #message + 18))
+      end
+    end)
+
+    it("of two kinds have two names", function()
+      write("a.lua", "return { x = {\n limits = { name = 'n', running = 1 }, run = print } }")
+      write("b.lua", "return { y = {\n limits = { name = 'n', running = 1 }, run = print } }")
+      local told = failure()
+      assert.matches("^handlers/b.lua:2: limit 'n' is already defined at .*/a.lua:1$", told)
+    end)
+  end)
+
   it("leaves modules to require, and looks in the folder first", function()
     write("_part.lua", "return 'part'")
     write("lib/json2.lua", "return 'mine'")

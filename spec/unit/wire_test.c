@@ -133,7 +133,8 @@ static void carries_kind(void **state)
                                       .summary = slice_of("s"),
                                       .schema = slice_of("{}"),
                                       .source = slice_of("a.lua:3"),
-                                      .schedule = slice_of("[]"),
+                                      .schedule = slice_of("{}"),
+                                      .limits = slice_of("[]"),
                                       .max_attempts = 3,
                                       .priority = 5,
                                       .timeout_s = 60});
@@ -144,7 +145,8 @@ static void carries_kind(void **state)
     assert_slice(got.summary, "s");
     assert_slice(got.schema, "{}");
     assert_slice(got.source, "a.lua:3");
-    assert_slice(got.schedule, "[]");
+    assert_slice(got.schedule, "{}");
+    assert_slice(got.limits, "[]");
     assert_int_equal(got.max_attempts, 3);
     assert_int_equal(got.priority, 5);
     assert_true(got.timeout_s == 60);

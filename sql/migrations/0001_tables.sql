@@ -237,6 +237,7 @@ create table jobq.worker (
   kinds       int[] not null default '{}',
   generation  text,
   socket      text,                                    -- path of its private socket on its host
+  limits      text,                                    -- a digest of those that its handlers declared last
   load_error  text,                                    -- why its handlers folder as it is now does not load
   loaded_at   timestamptz not null default now()       -- when it last tried to load that folder
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);

@@ -136,6 +136,8 @@ create table jobq.limits (
   rate        int constraint limits_rate check (rate > 0),                 -- starts per period
   burst       int constraint limits_burst check (burst > 0),               -- starts at once after a rest
   per         interval,
+  declared_by bigint,                                  -- worker whose handler file has it; null: jobq.set_limit() has
+  source      text,                                    -- the file and line
   name        text not null unique constraint limits_name check (length(name) between 1 and 100),
   key_by      text,                                    -- each value of it is counted by itself; null: all together
   constraint limits_of_one check (num_nonnulls(queue_id, kind_id) = 1),
@@ -226,6 +228,51 @@ begin
 end $$;
 comment on function jobq.check_limit is 'Raises an error that names what cannot be in a limit.';
 
+-- Whether the file that a limit is from is in use: then it is changed there.
+create function jobq.limit_file_lives(l jobq.limits) returns boolean
+language sql stable as $$
+  select l.source is not null
+    and exists (select from jobq.worker w where w.state = 'running' and l.kind_id = any (w.kinds))
+$$;
+comment on function jobq.limit_file_lives is 'Whether a handler file has that limit and a living worker runs its kind.';
+
+-- Sets it or changes the one of that name; what happened. Another scope is another limit.
+create function jobq.put_limit(l jobq.limits) returns text
+language plpgsql as $$
+declare
+  old jobq.limits;
+begin
+  select x.* into old from jobq.limits x where x.name = l.name for update;
+  if old.name is not null and old.source is null and l.source is not null then
+    raise 'limit % is already set by jobq.set_limit()', jobq.shown(l.name)
+      using errcode = 'invalid_parameter_value', hint = 'jobq limits drop ' || l.name;
+  elsif l.source is null and jobq.limit_file_lives(old)
+      or split_part(old.source, ':', 1) <> split_part(l.source, ':', 1) and old.declared_by <> l.declared_by
+        and exists (select from jobq.worker w where w.id = old.declared_by and w.state = 'running') then
+    raise 'limit % is already defined in %', jobq.shown(l.name), old.source
+      using errcode = 'invalid_parameter_value',
+        hint = 'change it there, or choose another name: the stricter limit counts';
+  end if;
+  if (old.queue_id, old.kind_id, old.key_by) is not distinct from (l.queue_id, l.kind_id, l.key_by) then
+    update jobq.limits x
+      set concurrency = l.concurrency, rate = l.rate, burst = l.burst, per = l.per, source = l.source,
+        declared_by = l.declared_by
+      where x.id = old.id;
+    if (old.concurrency, old.rate, old.burst, old.per) is not distinct from (l.concurrency, l.rate, l.burst, l.per) then
+      return 'unchanged';
+    end if;
+    perform pg_notify('jobq_control', 'advance');
+    return 'changed';
+  end if;
+  delete from jobq.limits x where x.id = old.id;
+  insert into jobq.limits (queue_id, kind_id, concurrency, rate, burst, per, name, key_by, source, declared_by)
+    values (l.queue_id, l.kind_id, l.concurrency, l.rate, l.burst, l.per, l.name, l.key_by, l.source, l.declared_by);
+  perform pg_notify('jobq_control', 'advance');
+  perform pg_notify('jobq', 'lanes');
+  return case when old.id is null then 'set' else 'changed' end;
+end $$;
+comment on function jobq.put_limit is 'Sets a limit or changes the one of that name; what happened: set, changed, unchanged.';
+
 create function jobq.set_limit(
   name text, queue text default null, kind text default null, concurrency int default null, rate int default null,
   per interval default '1 second', burst int default null, key_by text default null
@@ -234,8 +281,8 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   wanted jobq.limits;
-  old jobq.limits;
 begin
+  wanted.name := name;
   wanted.concurrency := concurrency;
   wanted.rate := rate;
   wanted.burst := coalesce(burst, rate);
@@ -268,22 +315,7 @@ begin
     end if;
   end if;
 
-  perform pg_notify('jobq_control', 'advance');
-  select l.* into old from jobq.limits l where l.name = set_limit.name for update;
-  if found and (old.queue_id, old.kind_id, old.key_by) is not distinct from
-      (wanted.queue_id, wanted.kind_id, wanted.key_by) then
-    update jobq.limits l
-      set concurrency = wanted.concurrency, rate = wanted.rate, burst = wanted.burst, per = wanted.per
-      where l.id = old.id and (l.concurrency, l.rate, l.burst, l.per) is distinct from
-        (wanted.concurrency, wanted.rate, wanted.burst, wanted.per);
-    return case when found then 'changed' else 'unchanged' end;
-  end if;
-  delete from jobq.limits l where l.id = old.id;       -- another scope is another limit
-  insert into jobq.limits (queue_id, kind_id, concurrency, rate, burst, per, name, key_by)
-    values (wanted.queue_id, wanted.kind_id, wanted.concurrency, wanted.rate, wanted.burst, wanted.per, name,
-            wanted.key_by);
-  perform pg_notify('jobq', 'lanes');
-  return case when old.id is null then 'set' else 'changed' end;
+  return jobq.put_limit(wanted);
 end $$;
 comment on function jobq.set_limit is 'Sets a limit of a queue or of a kind, or changes that of this name; what happened: set, changed, unchanged.
 
@@ -291,16 +323,114 @@ concurrency is how many run at a time over all workers, rate how many start per 
 
 create function jobq.drop_limit(name text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  gone jobq.limits;
 begin
-  delete from jobq.limits l where l.name = drop_limit.name;
-  if not found then
+  delete from jobq.limits l where l.name = drop_limit.name returning l.* into gone;
+  if gone.name is null then
     return false;
+  elsif jobq.limit_file_lives(gone) then
+    raise 'limit % is defined in %', jobq.shown(name), gone.source using errcode = 'object_not_in_prerequisite_state',
+      hint = 'take it out there';
   end if;
   perform pg_notify('jobq', 'lanes');
   perform pg_notify('jobq_control', 'advance');
   return true;
 end $$;
-comment on function jobq.drop_limit is 'Takes a limit away; what waits for it goes on. False if there is none of that name.';
+comment on function jobq.drop_limit is 'Takes a limit away; what waits for it goes on. False if there is none of that name. One of a handler file is removed there.';
+
+-- One limit of a handler file, as bindings/lua/jobq/limits.lua wrote it.
+create function jobq.declare_limit(worker bigint, kind text, source text, given jsonb) returns void
+language plpgsql as $$
+#variable_conflict use_variable
+declare
+  wanted jobq.limits;
+begin
+  wanted.name := given ->> 'name';
+  wanted.concurrency := given ->> 'concurrency';
+  wanted.rate := given ->> 'rate';
+  wanted.burst := coalesce(given ->> 'burst', given ->> 'rate');
+  wanted.per := make_interval(secs => (given ->> 'per')::float8);
+  wanted.key_by := given ->> 'key_by';
+  wanted.source := source;
+  wanted.declared_by := worker;
+  perform jobq.check_limit(wanted.name, wanted);
+  select k.id into wanted.kind_id from jobq.kind k where k.name = kind;
+  if not found then
+    perform jobq.make_route(kind, null);
+    select k.id into wanted.kind_id from jobq.kind k where k.name = kind;
+  end if;
+  perform jobq.put_limit(wanted);
+end $$;
+comment on function jobq.declare_limit is 'Sets or changes a limit that a handler file has for its kind.';
+
+-- Before declare_kinds, which tells what is not to be claimed yet. A worker says it once for each set of handlers, so two
+-- that have different ones for a while do not change it to and fro: the last that came has it. What has left its file
+-- goes, as with schedules: at once when the worker has the kind without it, or when nobody runs the kind any more.
+create function jobq.declare_limits(worker bigint, names text[], limits text[], sources text[])
+returns table (problem text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '1s' as $$
+declare
+  digest constant text := md5(names::text || limits::text || sources::text);
+  mark constant text := 'limit of ';                   -- what load_error begins with, when it is ours
+  problems text[] := '{}';
+  hint text;
+  told record;
+begin
+  if exists (select from jobq.worker w where w.id = declare_limits.worker and w.limits = digest)
+     and not exists (
+       select from jobq.limits l join jobq.kind k on k.id = l.kind_id
+       where l.source is not null and k.name = any (names)
+         and not exists (select from jobq.worker w where w.id = l.declared_by and w.state = 'running')) then
+    return;
+  end if;
+  delete from jobq.limits l
+  where l.name in (
+    select x.name
+    from jobq.limits x
+    join jobq.kind k on k.id = x.kind_id
+    left join unnest(names, limits, sources) d (name, limits, source) on d.name = k.name
+    where x.source is not null
+      and case when d.name is null then
+          exists (select from jobq.worker w where w.id = x.declared_by and w.state = 'running')
+        else
+          (split_part(x.source, ':', 1) = split_part(d.source, ':', 1) or not exists (
+            select from jobq.worker w where w.id = x.declared_by and w.state = 'running'))
+          and not exists (
+            select from jsonb_array_elements(coalesce(nullif(d.limits, ''), '[]')::jsonb) g where g ->> 'name' = x.name)
+        end
+      and (d.name is not null or not exists (
+        select from jobq.worker w
+        where w.state = 'running' and w.id <> declare_limits.worker and x.kind_id = any (w.kinds)))
+    for update of x skip locked);
+  if found then
+    perform pg_notify('jobq', 'lanes');
+    perform pg_notify('jobq_control', 'advance');
+  end if;
+  for told in
+    select d.name as kind, d.source, g.value as given, g.value ->> 'name' as name
+    from unnest(names, limits, sources) d (name, limits, source),
+      jsonb_array_elements(nullif(d.limits, '')::jsonb) g (value)
+    order by 4
+  loop
+    begin
+      perform jobq.declare_limit(declare_limits.worker, told.kind, told.source, told.given);
+    exception
+      when others then
+        get stacked diagnostics hint = pg_exception_hint;
+        problem := format('%s%s (%s): %s', mark, told.kind, told.source, sqlerrm)
+          || coalesce(E'\nhint: ' || nullif(hint, ''), '');
+        problems := problems || problem;
+        return next;
+    end;
+  end loop;
+  update jobq.worker w
+    set limits = case when problems = '{}' then digest end,
+      load_error = case when problems <> '{}' and w.load_error is null or w.load_error like mark || '%'
+        then nullif(array_to_string(problems, E'\n'), '') else w.load_error end
+    where w.id = declare_limits.worker;
+end $$;
+comment on function jobq.declare_limits is 'Sets the limits of a worker''s handlers and removes those that have left their files; answers what is wrong with some.';
 
 -- What handlers tell of a limit: insert only, so that an open transaction is in nobody's way.
 create function jobq.hold_limit(name text, seconds float8, key text default '') returns void
@@ -829,7 +959,7 @@ select l.name, q.name as queue, k.name as kind, l.key_by, l.concurrency, l.rate,
   (select count(*) from jobq.limit_slot s where s.limit_id = l.id) as holders,
   coalesce(w.waiting, 0)::bigint as waiting,
   (select max(b.held_until) from jobq.limit_bucket b where b.limit_id = l.id and b.held_until > now()) as held_until,
-  s.applied_at, s.exact_at
+  s.applied_at, s.exact_at, l.source
 from jobq.limits l
 left join jobq.queue q on q.id = l.queue_id
 left join jobq.kind k on k.id = l.kind_id
@@ -853,6 +983,7 @@ comment on column jobq.limit_status.holders is 'Jobs that hold a slot: running, 
 comment on column jobq.limit_status.waiting is 'Due jobs of it that wait, for whatever limit.';
 comment on column jobq.limit_status.held_until is 'Until when a handler asked for a rest, the longest of its keys; null: not.';
 comment on column jobq.limit_status.applied_at is 'When what was there before it was parked; null: not yet, and nothing of it starts.';
+comment on column jobq.limit_status.source is 'File and line of the handler that has it; null: jobq.set_limit() did.';
 comment on column jobq.limit_status.exact_at is 'When the last transaction ended that did not know of it.';
 
 create function jobq.why_limited(p jobq.parked) returns table (code text, words text, hint text)

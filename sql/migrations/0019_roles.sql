@@ -58,7 +58,7 @@ declare
                    jobq.retry_many, jobq.cleanup, jobq.forget, jobq.delete_finished, jobq.stats, jobq.attempts, jobq.find,
                    jobq.recover, jobq.reload, jobq.stop_worker, jobq.edit, jobq.why, jobq.pause, jobq.resume,
                    jobq.set_limit, jobq.drop_limit, jobq.hold_limit, jobq.use_limit
-    jobq_worker:   execute on function jobq.declare_schedules
+    jobq_worker:   execute on function jobq.declare_schedules, jobq.declare_limits
     jobq_admin:    execute on function jobq.schedule, jobq.unschedule, jobq.pause_schedule, jobq.resume_schedule,
                    jobq.run_now, jobq.next_ticks
     jobq_admin:    select on jobq.schedule_status

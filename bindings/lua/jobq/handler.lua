@@ -1,5 +1,6 @@
 --- One handler as its file declares it, checked and completed.
 local core = require "jobq.core"
+local limits = require "jobq.limits"
 local nearest = require "jobq.nearest"
 local parse_bytes = require("jobq.options").parse_bytes
 local schedule = require "jobq.schedule"
@@ -37,6 +38,7 @@ end
 local OPTIONS = {
   args = { "a table of fields and types", function(v) return type(v) == "table" end },
   config = { "an array of names of settings", is_texts },
+  limits = { "a limit, or an array of limits", function(v) return type(v) == "table" end },
   max_attempts = { "an integer from 1 to 32767", is_integer(1, 32767), 3 },
   memory = {
     "a number of bytes or a text like '64M', from 1M",
@@ -81,6 +83,33 @@ local function find_problem(kind, given)
   return nil
 end
 
+local function compile_args(handler, kind, given)
+  local ok, check, text = pcall(schema.compile, kind, given.args)
+  if not ok then
+    return ("%s: %s"):format(kind, core.task.explain(check))
+  end
+  handler.check, handler.schema = check, text
+end
+
+local function compile_schedule(handler, kind, given)
+  local problem
+  handler.schedule, problem = schedule.compile(kind, given.schedule, handler.check)
+  return problem
+end
+
+local function compile_limits(handler, kind, given)
+  local list, text = limits.compile(kind, given.limits, given.args)
+  if not list then
+    return text
+  end
+  handler.own_limits, handler.limits = list, text
+end
+
+-- args first: the schedule's are checked by it.
+local COMPILED = {
+  { "args", compile_args }, { "schedule", compile_schedule }, { "limits", compile_limits },
+}
+
 --- The handler with all options; or nil, what is wrong, the option to point at.
 ---@param kind string
 ---@param given table
@@ -95,17 +124,10 @@ function M.complete(kind, given)
     handler[option] = given[option] == nil and rule[3] or given[option]
   end
   handler.memory = given.memory and parse_bytes(given.memory)
-  if given.args then
-    local ok, check, text = pcall(schema.compile, kind, given.args)
-    if not ok then
-      return nil, ("%s: %s"):format(kind, core.task.explain(check)), "args"
-    end
-    handler.check, handler.schema = check, text
-  end
-  if given.schedule then
-    handler.schedule, problem = schedule.compile(kind, given.schedule, handler.check)
+  for _, option in ipairs(COMPILED) do
+    problem = given[option[1]] and option[2](handler, kind, given)
     if problem then
-      return nil, problem, "schedule"
+      return nil, problem, option[1]
     end
   end
   return handler

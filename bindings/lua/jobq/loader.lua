@@ -120,6 +120,19 @@ local function check_needs(path, written, kind, given, first_line)
   end
 end
 
+local function check_limits(kinds, path, written, complete, first_line)
+  for _, limit in ipairs(complete.own_limits or {}) do
+    for _, other in pairs(kinds) do
+      for _, known in ipairs(other.own_limits or {}) do
+        if known.name == limit.name then
+          fail("%s:%d: limit '%s' is already defined at %s", path,
+            lines.key(written, "limits", first_line) or first_line, limit.name, other.source)
+        end
+      end
+    end
+  end
+end
+
 local function define(kinds, path, written, kind, given, first_line)
   local complete, problem, name = handler.complete(kind, given)
   if not complete then
@@ -131,6 +144,7 @@ local function define(kinds, path, written, kind, given, first_line)
     fail("%s: kind '%s' is already defined at %s", complete.source, kind, other.source)
   end
   check_needs(path, written, kind, given, first_line)
+  check_limits(kinds, path, written, complete, first_line)
   kinds[kind] = complete
 end
 
