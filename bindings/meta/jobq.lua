@@ -154,6 +154,7 @@ function jobq.discard(why) end
 ---@field tags? string[]
 ---@field expires_in? number seconds after it is due in which it has to begin; later it is cancelled
 ---@field limit_key? string what limits by limit_key count it under
+---@field cost? integer how many starts each of its runs counts as where a limit has a rate; default 1
 ---@field batch? integer makes it a member of that batch
 ---@field batch_member? integer the running member that adds it; batch:enqueue of job.batch says so by itself
 

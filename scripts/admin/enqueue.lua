@@ -13,7 +13,8 @@ from jobq.enqueue_with($1::text, $2::jsonb, jsonb_strip_nulls(jsonb_build_object
   'max_attempts', $7::int, 'timeout', $8::float8, 'unique_key', $9::text, 'tags', $10::text[],
   'expires_in', $11::float8, 'batch', $12::bigint, 'unique_fields', $13::text[],
   'unique_for', $14::float8, 'unique_aligned', $15::boolean, 'unique_until', $16::text,
-  'on_conflict', $17::text, 'max_wait', $18::float8, 'limit_key', $19::text)))]]
+  'on_conflict', $17::text, 'max_wait', $18::float8, 'limit_key', $19::text,
+  'cost', $20::int)))]]
 
 -- What became of a job whose key was taken.
 local NOTES = {
@@ -76,6 +77,10 @@ Prints its id. Arguments are checked first against what a worker has published o
     { "--max-wait T", "debounce puts off at most that long after the first", type = "duration" },
     { "--batch ID", "makes it a member of this batch, which is open", type = "id" },
     { "--limit-key KEY", "what limits by limit_key count it under" },
+    {
+      "--cost N", "so many starts where a limit has a rate [1]", type = "integer", min = 1,
+      max = 1000000,
+    },
     { "--timeout T", "a run is stopped after that long", type = "duration" },
     { "--expires-in T", "cancelled if it has not begun so long after its time", type = "duration" },
     { "--max-attempts N", "1 to 1000", type = "integer", min = 1, max = 1000 },
@@ -104,7 +109,7 @@ Prints its id. Arguments are checked first against what a worker has published o
       options.delay, options.max_attempts, options.timeout, options.unique, options.tag,
       options.expires_in, options.batch, options.unique_field, options.unique_for,
       options.unique_aligned, options.unique_until, options.on_conflict, options.max_wait,
-      options.limit_key)
+      options.limit_key, options.cost)
     say_what_happened(context, row, options)
     if not context.json then
       context:print(tostring(row.id))

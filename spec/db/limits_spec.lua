@@ -506,6 +506,53 @@ describe("a limit", function()
       assert.equal(9, #w:claim())
     end)
 
+    it("counts a job as what it costs, in order: dear ones are not overtaken", function()
+      set "'r', kind => 'a', rate => 10, per => '1000 s'"
+      local first = enqueue("a", 1, { cost = 4 })[1]
+      local dear = enqueue("a", 1, { cost = 7 })[1]
+      local cheap = enqueue("a", 5)
+      advance()
+      assert.same({ first }, protocol.ids(w:claim()))
+      assert.same({
+        code = "rate", words = 'limit "r" lets 10 jobs start per 00:16:40; this one counts as 7 '
+          .. "and may in 1m",
+      }, why(dear))
+      assert.equal("limit_turn", why(cheap[1]).code)
+      local seconds = pass(99.5)
+      assert.is_true(seconds < 0.6, seconds)
+      assert.same({}, w:claim())
+      pass(1)
+      assert.same({ dear }, protocol.ids(w:claim()))
+      pass(500)
+      assert.same(cheap, protocol.ids(w:claim()))
+      check()
+    end)
+
+    it("lets a job that costs more than there can be start when all is there", function()
+      set "'r', kind => 'a', rate => 10, per => '1000 s', burst => 5"
+      local dear = enqueue("a", 2, { cost = 8 })
+      advance()
+      assert.same({ dear[1] }, protocol.ids(w:claim()))
+      pass(790)
+      assert.same({}, w:claim())
+      pass(11)
+      assert.same({ dear[2] }, protocol.ids(w:claim()))
+    end)
+
+    it("asks the cost of rates only, whoever says it", function()
+      set "'r', kind => 'a', rate => 10, per => '1 hour'"
+      set "'n', kind => 'b', concurrency => 4"
+      db:query [[select jobq.enqueue_with(k, '{}', '{"cost": 5}')
+        from unnest(array['a', 'a', 'a', 'b', 'b']) k]]
+      db:query "select jobq.enqueue_many('b', array['{}', '{}']::jsonb[], cost => 3)"
+      advance()
+      assert.equal(2 + 4, #w:claim())
+      for _, cost in ipairs { 0, 1000001 } do
+        local _, said = db:try("select jobq.enqueue('a', cost => $1)", cost)
+        assert.equal(("cost %d is out of range, expected 1 to 1000000"):format(cost), said)
+      end
+    end)
+
     it("of each key is used up and held by itself", function()
       set "'r', kind => 'a', rate => 2, per => '1 hour', key_by => 'host'"
       db:query "select jobq.hold_limit('r', 100, 'x')"

@@ -92,7 +92,7 @@ end
 local OPTIONS = {
   args = "jsonb", queue = "text", priority = "int", run_at = "timestamptz", delay = "interval",
   max_attempts = "int", timeout = "interval", unique_key = "text", tags = "text[]",
-  batch = "bigint", expires_in = "interval", limit_key = "text",
+  batch = "bigint", expires_in = "interval", limit_key = "text", cost = "int",
 }
 
 function Database:enqueue(job)

@@ -82,7 +82,7 @@ create table jobq.ready (
   meta         jsonb                                   -- null for a plain job; written by jobq only:
                                                        -- unique, tags, timeout, snoozes, crashes, suspect,
                                                        -- expires, expires_in, schedule, tick, late, unique_until,
-                                                       -- limited, limit_key
+                                                       -- limited, limit_key, cost
 ) with (
   fillfactor = 100,                                    -- rows are deleted, not updated
   autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,

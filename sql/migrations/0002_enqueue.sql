@@ -32,7 +32,8 @@ create type jobq.job_options as (
   unique_until text,
   on_conflict  text,
   max_wait     interval,
-  limit_key    text                                    -- what limits by limit_key count it under
+  limit_key    text,                                   -- what limits by limit_key count it under
+  cost         int                                     -- starts that it counts as where a limit has a rate
 );
 comment on type jobq.job_options is 'What may be said of a job when it is enqueued.';
 
@@ -62,6 +63,8 @@ begin
       format('timeout %s is out of range, expected more than 0 and at most 366 days', o.timeout)
     when length(o.limit_key) not between 1 and 200 then
       format('limit_key %s has %s characters, expected 1 to 200', jobq.shown(o.limit_key), length(o.limit_key))
+    when o.cost not between 1 and 1000000 then
+      format('cost %s is out of range, expected 1 to 1000000', o.cost)
     when o.expires_in <= '0' or not o.expires_in < '3660 days' then
       format('expires_in %s is out of range, expected more than 0 and less than 3660 days', o.expires_in)
     when array_ndims(o.tags) > 1 then
@@ -272,7 +275,7 @@ language plpgsql stable as $$
 begin
   return nullif(jsonb_strip_nulls(jsonb_build_object('unique', o.unique_key, 'unique_until', o.unique_until,
     'tags', to_jsonb(o.tags), 'timeout', extract(epoch from o.timeout), 'batch', o.batch,
-    'expires_in', extract(epoch from o.expires_in), 'limit_key', o.limit_key)), '{}');
+    'expires_in', extract(epoch from o.expires_in), 'limit_key', o.limit_key, 'cost', o.cost)), '{}');
 end $$;
 comment on function jobq.make_meta is 'What a job carries beside its arguments; null for a plain job.';
 
@@ -362,7 +365,7 @@ create function jobq.enqueue(
   tags text[] default null, batch bigint default null, batch_member bigint default null,
   expires_in interval default null, unique_fields text[] default null, unique_aligned boolean default null,
   unique_until text default null, on_conflict text default null, max_wait interval default null,
-  limit_key text default null
+  limit_key text default null, cost int default null
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -375,7 +378,7 @@ begin
   -- is not as it expects takes the long way, which tells what is wrong.
   if num_nonnulls(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
        batch_member, expires_in, unique_fields, unique_aligned, unique_until, on_conflict, max_wait,
-       limit_key) = 0
+       limit_key, cost) = 0
      and body like '{%' and octet_length(body) <= 1048576 then
     insert into jobq.ready (lane_id, kind_id, priority, max_attempts, args)
       select k.lane_id, k.id, coalesce(k.priority, 5), k.max_attempts, body::json
@@ -389,7 +392,7 @@ begin
   told := jobq.put(kind, args,
     row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
       batch_member, expires_in, unique_fields, unique_aligned, unique_until, on_conflict, max_wait,
-      limit_key)::jobq.job_options);
+      limit_key, cost)::jobq.job_options);
   if told.happened = 'kept' then
     raise notice 'job % already %', told.id, case when unique_key is null
       then 'has the same ' || array_to_string(unique_fields, ', ') else 'holds unique_key ' || jobq.shown(unique_key) end;
@@ -398,7 +401,7 @@ begin
 end $$;
 comment on function jobq.enqueue is 'Adds a job and returns its id; with a unique_key held by a live job, returns that job''s id and says so in a notice.
 
-args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind; unique_fields names the fields of args that make it. It is free when the job ends (unique_until ''finished''), is claimed (''start'') or has completed (''succeeded''); or after unique_for, with unique_aligned at the end of that slot of the clock; with both, when both are over. on_conflict says what happens when it is taken: ''keep'', ''replace'', ''debounce'' (at most max_wait after the job was made), ''append'', ''follow'' or ''supersede''. tags are for people, at most 50. batch makes it a member of that batch (jobq.open_batch), unless a unique_key keeps it from being added. A job that has not begun expires_in after it was due is cancelled. limit_key is what limits by limit_key count it under.';
+args is a JSON object of at most 1 MiB. queue, priority (0 to 9, lower runs sooner), max_attempts and timeout are those of the kind where they are null. It runs not before run_at plus delay. unique_key is per kind; unique_fields names the fields of args that make it. It is free when the job ends (unique_until ''finished''), is claimed (''start'') or has completed (''succeeded''); or after unique_for, with unique_aligned at the end of that slot of the clock; with both, when both are over. on_conflict says what happens when it is taken: ''keep'', ''replace'', ''debounce'' (at most max_wait after the job was made), ''append'', ''follow'' or ''supersede''. tags are for people, at most 50. batch makes it a member of that batch (jobq.open_batch), unless a unique_key keeps it from being added. A job that has not begun expires_in after it was due is cancelled. limit_key is what limits by limit_key count it under; cost is how many starts each of its runs counts as where a limit has a rate, one by default.';
 
 -- The same with the options as a JSON object, for those who have them as data. A number is seconds, or a Unix time.
 create function jobq.enqueue_with(
@@ -479,14 +482,14 @@ create function jobq.enqueue_many(
   tags text[] default null, batch bigint default null, batch_member bigint default null,
   expires_in interval default null, unique_fields text[] default null, unique_aligned boolean default null,
   unique_until text default null, on_conflict text default null, max_wait interval default null,
-  limit_key text default null
+  limit_key text default null, cost int default null
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return query select p.id from jobq.put_many(kind, args,
     row(queue, priority, run_at, delay, max_attempts, timeout, unique_key, unique_for, tags, batch,
       batch_member, expires_in, unique_fields, unique_aligned, unique_until, on_conflict, max_wait,
-      limit_key)::jobq.job_options) p;
+      limit_key, cost)::jobq.job_options) p;
 end $$;
 comment on function jobq.enqueue_many is 'Adds one job per element of args, all with the same options; returns their ids in order.';
 

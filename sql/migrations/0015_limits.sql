@@ -585,7 +585,10 @@ comment on function jobq.limit_edited is 'Keeps limited jobs right that were edi
 -- One round over at most 2,000 (bucket, priority)s: in each, as many of the first due jobs as all of its limits have
 -- room for; over those, as many in each limit as it has room for, the sooner priority and due first. So none is ever
 -- over, and where limits overlap a round may give less than there is; the next gives the rest.
-create function jobq.fill_slots(out promoted bigint, out next_due timestamptz, out more boolean)
+--
+-- Of a rate a job takes its cost, in order: the first that costs more than is left has all behind it wait. What costs
+-- more than there can ever be starts when all of that is there.
+create function jobq.fill_slots(out promoted bigint, out next_due timestamptz, out more boolean, out refill_s float8)
 language plpgsql as $$
 declare
   most constant int := 2000;
@@ -621,7 +624,7 @@ begin
     join jobq.limits l on l.kind_id = b.kind_id or l.queue_id = b.queue_id
   ),
   state as (
-    select d.limit_id, d.key, l.concurrency, l.rate, l.burst,
+    select d.limit_id, d.key, l.concurrency, l.rate, extract(epoch from l.per) as per, l.burst,
       s.applied_at is null or coalesce(t.held_until > now(), false) as shut,
       least(l.burst, coalesce(t.tokens + extract(epoch from now() - t.refilled_at) * l.rate / extract(epoch from l.per),
         l.burst))::float8 as tokens
@@ -631,7 +634,7 @@ begin
     left join jobq.limit_bucket t on t.limit_id = d.limit_id and t.key = d.key
   ),
   room as materialized (
-    select s.limit_id, s.key, s.rate, s.tokens, case when s.shut then 0 else
+    select s.limit_id, s.key, s.rate, s.per, s.burst, s.tokens, case when s.shut then 0 else
       least(1000, floor(s.tokens), s.concurrency - (
         select count(*) from jobq.limit_slot h where h.limit_id = s.limit_id and h.key = s.key)) end::bigint as free
     from state s
@@ -646,7 +649,7 @@ begin
         where w.state = 'running' and t.kind_id = any (w.kinds) and (w.queues is null or q.name = any (w.queues)))
   ),
   open as materialized (
-    select b.key, least(1000, min(r.free)) as free
+    select b.key, least(1000, min(r.free)) as free, bool_or(r.rate is not null) as rated
     from bucket b
     left join bound d on d.bucket = b.key
     left join room r on r.limit_id = d.limit_id and r.key = d.key
@@ -654,7 +657,8 @@ begin
     group by b.key
   ),
   candidate as materialized (
-    select c.job_id, l.key as bucket, l.priority, c.due
+    select c.job_id, l.key as bucket, l.priority, c.due, case when o.rated then coalesce((
+        select (r.meta ->> 'cost')::int from jobq.ready r where r.id = c.job_id), 1) end as cost
     from level l
     join open o on o.key = l.key and o.free > 0
     cross join lateral (
@@ -665,11 +669,13 @@ begin
       for update skip locked) c
   ),
   ranked as materialized (
-    select c.job_id, d.limit_id, d.key,
-      row_number() over (partition by d.limit_id, d.key order by c.priority, c.due, c.job_id) <= r.free as fits
+    select c.job_id, d.limit_id, d.key, c.cost, (least(sum(c.cost) over turn, r.burst) - r.tokens) * r.per / r.rate as wait_s,
+      row_number() over turn <= r.free and (r.rate is null or sum(c.cost) over turn <= r.tokens
+        or row_number() over turn = 1 and r.tokens >= r.burst) as fits
     from candidate c
     join bound d on d.bucket = c.bucket
     join room r on r.limit_id = d.limit_id and r.key = d.key
+    window turn as (partition by d.limit_id, d.key order by c.priority, c.due, c.job_id)
   ),
   chosen as materialized (
     select c.job_id from candidate c
@@ -681,7 +687,7 @@ begin
   ),
   spent as (
     insert into jobq.limit_bucket as b (limit_id, key, tokens, refilled_at)
-      select m.limit_id, m.key, m.tokens - count(*), now()
+      select m.limit_id, m.key, m.tokens - sum(r.cost), now()
       from ranked r
       join chosen c on c.job_id = r.job_id
       join room m on m.limit_id = r.limit_id and m.key = r.key
@@ -695,8 +701,9 @@ begin
         where p.why = 'limit' and p.key = l.key and p.priority = l.priority and p.due > now()
         order by p.due limit 1) n),
       (select l.key from level l order by l.key desc, l.priority desc limit 1),
-      (select l.priority from level l order by l.key desc, l.priority desc limit 1)
-    into ids, more, next_due, last_key, last_priority;
+      (select l.priority from level l order by l.key desc, l.priority desc limit 1),
+      (select min(r.wait_s) from ranked r where not r.fits and r.wait_s > 0)
+    into ids, more, next_due, last_key, last_priority, refill_s;
   if more or turn.key <> '' then
     update jobq.limit_turn t set key = case when more then last_key else '' end,
       priority = case when more then last_priority + 1 else 0 end;
@@ -707,7 +714,7 @@ begin
     perform jobq.unpark(ids);
   end if;
 end $$;
-comment on function jobq.fill_slots is 'Gives free slots to the jobs that come first, and puts those in line; how many, when one is due next, whether there is more to look at.';
+comment on function jobq.fill_slots is 'Gives free slots to the jobs that come first, and puts those in line; how many, when one is due next, whether there is more to look at, and when enough of a rate is there for the next.';
 
 -- A limit that is new, for what was there before it. Until it is applied no worker claims what it is for. Each step is
 -- a call, so a transaction, of its own: what enqueues after the first knows of it.
@@ -940,7 +947,7 @@ begin
   if f.more or f.promoted > 0 then
     soonest := 0;
   elsif exists (select from jobq.parked p where p.why = 'limit') then
-    soonest := least(soonest, 1, extract(epoch from f.next_due - now()), (
+    soonest := least(soonest, 1, extract(epoch from f.next_due - now()), f.refill_s, (
       select min(t.seconds) from (
         select case when b.held_until > now() then extract(epoch from b.held_until - now())
           when l.rate is not null and b.tokens < 1
@@ -993,12 +1000,13 @@ declare
   parts jsonb := p.key::jsonb;
   l record;
   full_ones int := 0;
+  cost int := coalesce((select (r.meta ->> 'cost')::int from jobq.ready r where r.id = p.job_id), 1);
 begin
   if p.due > now() then
     return;                                            -- that is the reason (why_not_yet)
   end if;
   for l in
-    select x.name, x.concurrency, x.rate, x.per, s.applied_at, t.held_until, h.n, h.first_three,
+    select x.name, x.concurrency, x.rate, x.per, least(cost, x.burst) as needs, s.applied_at, t.held_until, h.n, h.first_three,
       case when x.key_by is null then '' else format(' of %s %s', x.key_by, jobq.shown(v.key)) end as whose,
       t.tokens + extract(epoch from now() - t.refilled_at) * x.rate / extract(epoch from x.per) as tokens
     from jobq.limits x
@@ -1025,9 +1033,14 @@ begin
         l.concurrency, l.whose, case when l.n = 1 then '' else 's' end,
         l.first_three || case when l.n > 3 then format(' and %s more', l.n - 3) else '' end,
         case when l.n = 1 then ' does' else ' do' end), 'jobq limits shows all of them';
-    elsif l.tokens < 1 then
+    elsif l.tokens < l.needs then
       return query select 'rate', format('limit %s lets %s jobs%s start per %s; the next may in %s', jobq.shown(l.name),
-        l.rate, l.whose, l.per, jobq.span((1 - l.tokens) * l.per / l.rate)), null;
+        l.rate, l.whose, l.per, jobq.span((1 - l.tokens) * l.per / l.rate)), null
+        where l.tokens < 1
+      union all
+      select 'rate', format('limit %s lets %s jobs%s start per %s; this one counts as %s and may in %s', jobq.shown(l.name),
+        l.rate, l.whose, l.per, cost, jobq.span((l.needs - l.tokens) * l.per / l.rate)), null
+        where l.tokens >= 1;
     else
       full_ones := full_ones - 1;
     end if;

@@ -6,10 +6,9 @@ local nearest = require "jobq.nearest"
 local M = {}
 
 local OPTIONS = {
-  batch = "number", batch_member = "number", delay = "number", expires_in = "number",
-  limit_key = "string",
-  max_attempts = "number", max_wait = "number", on_conflict = "string", priority = "number",
-  queue = "string", run_at = "number",
+  batch = "number", batch_member = "number", cost = "number", delay = "number",
+  expires_in = "number", limit_key = "string", max_attempts = "number", max_wait = "number",
+  on_conflict = "string", priority = "number", queue = "string", run_at = "number",
   tags = "table", timeout = "number", unique_aligned = "boolean",
   unique_fields = "table", unique_for = "number", unique_key = "string", unique_until = "string",
 }
