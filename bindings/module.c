@@ -158,6 +158,12 @@ static int run_alone(lua_State *L)
     return run.result == TASK_OK || run.result == TASK_LEFT ? lua_gettop(L) : lua_error(L);
 }
 
+/* For specs: the run ends here as if the process were killed. */
+static int cut(lua_State *L)
+{
+    return task_cut(task_check(L));
+}
+
 /* The table, as often as somebody empties package.loaded: busted does. */
 static int push_module(lua_State *L)
 {
@@ -167,6 +173,8 @@ static int push_module(lua_State *L)
     lua_getfield(L, -1, "task");
     lua_pushcfunction(L, run_alone);
     lua_setfield(L, -2, "run");
+    lua_pushcfunction(L, cut);
+    lua_setfield(L, -2, "cut");
     lua_pop(L, 1);
     return 1;
 }

@@ -106,7 +106,7 @@ static void on_child_done(struct task *task, enum task_result result, const char
     struct parallel *p = c->parallel;
     bool ok = result == TASK_OK && task->nresults > 0 && lua_toboolean(task->co, -task->nresults);
 
-    if (result != TASK_OK && p->error == NULL) {
+    if (error != NULL && p->error == NULL) {
         p->error = mem_strdup(error);
     }
     LIST_REMOVE(c, link);

@@ -19,6 +19,7 @@
 #include "bindings/trace.h"
 
 static void mark_up_to(struct task *running, const struct task *t, const char *why);
+static struct task *root_of(struct task *t);
 static void resume(struct task *t, int nargs);
 static void enter(struct task *t);
 static void leave(struct task *t);
@@ -38,6 +39,7 @@ void task_init(struct task *t, struct vm *vm, int64_t limit)
     t->vm = vm;
     t->parent = NULL;
     t->is_leaving = false;
+    t->is_cut = false;
     LIST_INIT(&t->holds);
     t->number = vm_take_coroutine(vm, limit);
     t->account = t->number;
@@ -151,6 +153,13 @@ static struct task *root_of(struct task *t)
     return t;
 }
 
+int task_cut(struct task *t)
+{
+    assert(t->wait == NULL);
+    root_of(t)->is_cut = true;
+    return lua_yield(t->co, 0);
+}
+
 struct task *task_running_root(const struct vm *vm)
 {
     return vm->running == NULL ? NULL : root_of(vm->running);
@@ -177,6 +186,10 @@ static void resume(struct task *t, int nargs)
     uint64_t now_us = clock_now_us();
     int nresults = 0;
 
+    if (root_of(t)->is_cut) {
+        finish(t, TASK_LEFT, NULL);
+        return;
+    }
     if (vm->before_resume != NULL) {
         vm->before_resume(vm, now_us);
     }
@@ -248,7 +261,7 @@ static void yielded(struct task *t, int nresults)
         t->state = TASK_WAITING;
         return;
     }
-    if (t->is_leaving && t->stop_reason == NULL) {
+    if (root_of(t)->is_cut || (t->is_leaving && t->stop_reason == NULL)) {
         finish(t, TASK_LEFT, NULL);
         return;
     }
@@ -323,7 +336,7 @@ static void finish(struct task *t, enum task_result result, const char *error)
     lua_State *co = t->co;
     uint32_t number = t->number;
 
-    if (result != TASK_OK) {
+    if (result != TASK_OK && !root_of(t)->is_cut) {
         close_variables(t);
     }
     if (lua_gethook(co) != NULL) {

@@ -73,6 +73,7 @@ struct task {
     const char *stop_reason; /* borrowed; set while a stop is asked for and not yet delivered */
     bool stopped;            /* a stop was delivered: whatever comes now is its result */
     bool is_leaving;         /* its next yield is its end */
+    bool is_cut;             /* of a run: nothing of it runs any more */
     task_done_fn done;
     LIST_HEAD(, hold) holds; /* of a run; its children's are here too */
 };
@@ -106,6 +107,12 @@ void task_wake(struct wait *w, int nresults);
  * handler; what it has to close is closed. Not for a task that has a parent.
  */
 int task_leave(struct task *t);
+
+/*
+ * The same as if the process were killed: nothing of the run executes any more, neither what it has
+ * to close nor its other tasks. For specs.
+ */
+int task_cut(struct task *t);
 
 /* The task whose handler is calling. Raises anywhere else, and where the handler cannot yield. */
 struct task *task_check(lua_State *L);

@@ -64,6 +64,17 @@ function testing.config(settings) end
 ---@return jobq.testing.Database
 function testing.database() end
 
+--- A folder of this spec alone, which goes with it.
+---@return string its path
+function testing.folder() end
+
+--- From here on each run of this spec is done as usual, and then again for each of its waits, killed
+--- before the wait or after it and followed by the job's next attempt. Raises when both together have
+--- done something twice, or not at all, or the job came to another end. `jobq test --crash-everywhere`
+--- does so in all specs.
+---@param is_wanted? boolean false: not in this spec
+function testing.crash_everywhere(is_wanted) end
+
 ---@class jobq.testing.Database
 ---@field dsn string
 ---@field query fun(self: jobq.testing.Database, sql: string, ...: any): table[] rows; raises
@@ -93,15 +104,17 @@ function testing.drain(run) end
 ---@param method string
 ---@param url string
 ---@param reply integer|{ status?: integer, headers?: table<string, string>, body?: string, json?: any }|{ [1]: string, [2]: string }|fun(request: table): any
-function testing.http.on(method, url, reply) end
+---@param options? { again?: boolean } again: the other side takes a second request for the first
+function testing.http.on(method, url, reply, options) end
 
 ---@class jobq.testing.process
 
 --- What a program does: its end; code and message if it cannot start; or a function that gets the words
---- and gives one of these.
+--- and gives one of these. again: when a job is killed and runs again, it may run again, too.
 ---@param program string its name, or its path
 ---@param result { status?: integer, signal?: integer, stdout?: string, stderr?: string }|{ [1]: string, [2]: string }|fun(argv: string[]): any
-function testing.process.on(program, result) end
+---@param options? { again?: boolean }
+function testing.process.on(program, result, options) end
 
 ---@class jobq.testing.smtp
 

@@ -46,6 +46,9 @@ local function busted(context, specs)
   if options.db then
     table.insert(words, "JOBQ_SPEC_DSN=" .. options.db)
   end
+  if options.crash_everywhere then
+    table.insert(words, "JOBQ_CRASH_EVERYWHERE=1")
+  end
   -- The program busted may start another Lua, one that cannot load our module.
   table.move({ "lua5.4", "-l", "jobq.core", find_busted(), "--pattern=_spec%.lua$" }, 1, 5,
     #words + 1, words)
@@ -93,6 +96,8 @@ return {
   options = {
     { "--filter PATTERN", "only specs whose names match this Lua pattern" },
     { "--output FORMAT", "of busted: utfTerminal, plainTerminal, TAP, gtest, junit, json" },
+    { "--crash-everywhere", "kill each run before and after each of its waits, too, and run its "
+      .. "job again: nothing may be done twice" },
     { "--watch", "again whenever a file changes" },
     { "--db DSN", "a server for t.database(), with a role that may make databases; default a "
       .. "private one in .jobq/spec-pg" },
@@ -100,11 +105,17 @@ return {
   examples = {
     { "test" },
     { "test --filter email --watch" },
+    { "test --crash-everywhere" },
     { "test --output junit handlers/ > report.xml" },
   },
   text = [[
 Specs are files handlers/spec/NAME_spec.lua for busted; require "jobq.testing" runs
 handlers in them. Exit status 6 if one fails.
+
+With --crash-everywhere a run of a spec is done as usual, and then from the same start once
+for each wait of the handler, killed there as by SIGKILL; the job's next attempt follows. Both
+together must have done what the usual run did: mails, requests that change something,
+programs, jobs, events, rows of t.database(), files in t.folder().
 ]],
 
   run = function(context)

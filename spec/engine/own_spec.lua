@@ -219,6 +219,18 @@ describe_plain("jobq test", function()
     assert.matches("t.database%(%): .*/nowhere", answer.out)
   end)
 
+  it("kills its handlers everywhere", function()
+    dir:write("handlers/a.lua",
+      "return { run = function() require('jobq').enqueue 'next' end }")
+    dir:write("handlers/spec/a_spec.lua",
+      "local run = require('jobq.testing').handlers 'handlers'\nit('runs', function() run 'a' end)")
+    ok "test --output TAP"
+    local answer = jobq "test --output TAP --crash-everywhere"
+    assert.equal(6, answer.status)
+    assert.matches("killed at handlers/a.lua:1, after jobq.enqueue %(wait 1 of 1%):", answer.out)
+    assert.matches("job next {}: twice instead of once", answer.out, 1, true)
+  end)
+
   it("says what is missing", function()
     assert.equal(3, jobq("test").status)
     dir:write("handlers/a.lua", "return { run = print }")

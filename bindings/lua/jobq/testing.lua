@@ -6,8 +6,10 @@
 ---   assert.equal("discard", run("email.send", { to = "ann@example.org", ... }).verdict)
 local asserts = require "jobq.testing.asserts"
 local core = require "jobq.core"
+local crash = require "jobq.testing.crash"
 local databases = require "jobq.testing.database"
 local fakes = require "jobq.testing.fakes"
+local folders = require "jobq.testing.folder"
 local nearest = require "jobq.nearest"
 local states = require "jobq.testing.state"
 local steps = require "jobq.testing.steps"
@@ -37,14 +39,26 @@ local function forget()
   if expected and expected.database then
     databases.drop(expected.database)
   end
+  if expected and expected.folder then
+    folders.remove(expected.folder)
+  end
   expected = {
     config = {}, enqueued = {}, events = {}, http = {}, last_id = 0, process = {}, smtp = {},
+    is_crashed = os.getenv "JOBQ_CRASH_EVERYWHERE" == "1",
   }
 end
 
 forget()
 
 ---- what a spec arranges ----
+
+local function check_again(where, options)
+  for name in pairs(options or {}) do
+    if name ~= "again" then
+      error(("%s: unknown option '%s', expected again"):format(where, tostring(name)), 3)
+    end
+  end
+end
 
 --- The answers to the next mails, in order: one { 250, "ok" }, or several of them. A text instead
 --- of the number is the code of a failure: { "connect", "cannot reach the smtp server" }.
@@ -57,14 +71,19 @@ end
 
 --- What answers requests: a status, a table { status =, headers =, body = or json = }, { code,
 --- message } of a failure, or a function of the request that gives one. A url may end in "*".
-local function add_route(method, url, reply)
-  table.insert(expected.http, { method = method:upper(), url = url, reply = reply })
+local function add_route(method, url, reply, options)
+  check_again("t.http.on", options)
+  table.insert(expected.http, {
+    method = method:upper(), url = url, reply = reply, again = options and options.again,
+  })
 end
 
 --- What a program does: a table { status =, signal =, stdout =, stderr = }, { code, message } if it
 --- cannot be started, or a function of the words that gives one of these.
-local function add_program(program, result)
-  table.insert(expected.process, { program = program, result = result })
+local function add_program(program, result, options)
+  check_again("t.process.on", options)
+  table.insert(expected.process,
+    { program = program, result = result, again = options and options.again })
 end
 
 --- Settings, for this spec.
@@ -81,10 +100,19 @@ local function open_database()
   return expected.database
 end
 
+--- A folder of this spec alone; it goes with the spec.
+local function open_folder()
+  expected.folder = expected.folder or folders.new()
+  return expected.folder
+end
+
 ---- a run ----
 
-local function new_world()
+--- watch: tape, cut and is_after_crash, of a run that is watched.
+local function new_world(watch)
+  watch = watch or {}
   return {
+    tape = watch.tape, cut = watch.cut, now = watch.tape and expected.now,
     enqueued = {}, expected = expected, job = {}, logs = {}, mails = {}, programs = {},
     requests = {}, slept = 0, memo = {},
   }
@@ -130,8 +158,7 @@ local function check_options(options)
 end
 
 --- Arguments arrive as they do in an executor: as JSON.
-local function describe_job(job, handler, args, options)
-  local now = os.time()
+local function describe_job(job, handler, args, options, now)
   job.id, job.attempt, job.kind = 1, 1, handler.name
   job.max_attempts, job.priority, job.queue = handler.max_attempts, handler.priority, handler.queue
   job.created_at, job.run_at, job.tags = now, now, {}
@@ -146,6 +173,8 @@ end
 --- Keeps what run returns; values that a worker would only warn of are mistakes here.
 local function watch(handler, world)
   local run = handler.run
+  local info = debug.getinfo(run, "S")
+  world.place = ("%s:%d"):format(info.short_src, info.linedefined)
   handler.run = function(job)
     local value, message, code = run(job)
     local is_failure = not value and message ~= nil
@@ -209,17 +238,17 @@ local function ids(jobs)
   return set
 end
 
---- One run in a fresh state.
-local function run(folder, kind, args, options)
+--- One run in a fresh state. Gives its report, and its world.
+local function run(folder, kind, args, options, watch_of)
   check_options(options)
-  local world = new_world()
+  local world = new_world(watch_of)
   local kinds, state = load_kinds(folder, world)
   local handler = kinds[kind]
   if not handler then
     error(("there is no kind '%s' in '%s'%s"):format(kind, folder, nearest.hint(kind, kinds)), 3)
   end
-  describe_job(world.job, handler, args, options)
-  world.steps = steps.resume(options.steps)
+  describe_job(world.job, handler, args, options, world.now or os.time())
+  world.steps = steps.resume(options.steps, watch_of and watch_of.is_after_crash)
   local before = ids(pending())
   local ok, verdict, text, delay = states.within(state, function()
     world.is_verdict = require("jobq.verdict").is
@@ -232,7 +261,20 @@ local function run(folder, kind, args, options)
     error(world.problem or verdict, 3)
   end
   keep_enqueued(world, before)
-  return conclude(world, verdict, text, delay)
+  return conclude(world, verdict, text, delay), world
+end
+
+--- The same, killed at each wait, too.
+local function run_and_crash(folder, kind, args, options)
+  expected.now = os.time()
+  return crash.run({
+    kind = kind,
+    run = function(now_options, watch_of)
+      return run(folder, kind, args, now_options, watch_of)
+    end,
+    expected = function() return expected end,
+    arrange = function(other) expected = other end,
+  }, options)
 end
 
 ---- the queue ----
@@ -305,7 +347,11 @@ end
 function M.handlers(folder)
   load_kinds(folder, new_world())
   return function(kind, args, options)
-    local report = run(folder, kind, args or {}, options or {})
+    local how = expected.is_crashed and run_and_crash or run
+    local report, problem = how(folder, kind, args or {}, options or {})
+    if type(problem) == "string" then
+      error(problem, 2)
+    end
     return report
   end
 end
@@ -316,9 +362,15 @@ function M.emit(name, payload, options)
   return steps.emit(expected, name, text, options and options.id)
 end
 
+--- From here on each run of this spec is killed at each of its waits, too; or not, with false.
+function M.crash_everywhere(is_wanted)
+  expected.is_crashed = is_wanted ~= false
+end
+
 M.config = add_config
 M.database = open_database
 M.enqueued = pending
+M.folder = open_folder
 M.http = strict.close("t.http", { on = add_route })
 M.process = strict.close("t.process", { on = add_program })
 M.smtp = strict.close("t.smtp", { replies = add_replies })

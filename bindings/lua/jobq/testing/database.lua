@@ -3,6 +3,7 @@
 --- The server is in .jobq/spec-pg and stays for all files of a run; JOBQ_SPEC_DSN names another
 --- one, with a role that may make databases.
 local core = require "jobq.core"
+local effects = require "jobq.testing.effects"
 
 local M = {}
 
@@ -32,6 +33,13 @@ end
 function Database:value(sql, ...)
   local row = self:query(sql, ...)[1]
   return row and select(2, next(row))
+end
+
+local function close(database)
+  if database.conn then
+    database.conn:close()
+    database.conn = nil
+  end
 end
 
 --- The same server, another database.
@@ -78,20 +86,43 @@ local function the_server()
   return kept()
 end
 
---- A fresh database.
-function M.open()
+local function open_like(template)
   local server = the_server()
   server.count = server.count + 1
   local name = ("%s_%d"):format(server.prefix, server.count)
-  query(server.conn, ("create database %s template %s"):format(name, server.template))
+  query(server.conn, ("create database %s template %s"):format(name, template))
   return setmetatable({ name = name, dsn = dsn_of(server.dsn, name) }, Database)
+end
+
+--- A fresh database.
+function M.open()
+  return open_like(the_server().template)
+end
+
+local END_SESSIONS = [[
+  select pg_terminate_backend(pid), pg_sleep(0.002) from pg_stat_activity
+  where datname = $1::text and pid <> pg_backend_pid()]]
+
+--- Those of others, as if they had died with their process.
+local function end_sessions(conn, name)
+  while #query(conn, END_SESSIONS, name) > 0 do end
+end
+
+--- What a run that was killed had begun is undone, and its locks are free.
+function M.end_runs(database)
+  close(database)
+  end_sessions(the_server().conn, database.name)
+end
+
+--- Another one with all that is in this one. Whoever is connected loses the connection.
+function M.copy(database)
+  M.end_runs(database)
+  return open_like(database.name)
 end
 
 --- Ends it, whoever is still connected.
 function M.drop(database)
-  if database.conn then
-    database.conn:close()
-  end
+  close(database)
   query(the_server().conn, ("drop database %s with (force)"):format(database.name))
 end
 
@@ -122,6 +153,55 @@ end
 
 function M.remove(database, id)
   database:query("delete from jobq.ready where id = $1::bigint", id)
+end
+
+---- what is in it ----
+
+--- Tables of the application; left out are columns that are not the same each time: times, what
+--- a sequence or a function counts up, and what refers to these.
+local TABLES = [[
+  with made as (
+    select a.attrelid, a.attnum, a.attname, a.attidentity <> ''
+      or a.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype)
+      or coalesce(pg_get_expr(d.adbin, d.adrelid), '') ~ 'nextval|random|uuid' as is_made
+    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attnum > 0 and not a.attisdropped
+  ), refers as (
+    select c.conrelid, unnest(c.conkey) as attnum from pg_constraint c
+    where c.contype = 'f' and exists (select from made m
+      where m.attrelid = c.confrelid and m.attnum = any (c.confkey) and m.is_made)
+  )
+  select c.oid::regclass::text as name, coalesce(json_agg(m.attname) filter (where m.is_made
+      or m.attname in ('job_id', 'batch_id') or exists (select from refers r
+        where r.conrelid = m.attrelid and r.attnum = m.attnum)), '[]')::text as made
+  from pg_class c join made m on m.attrelid = c.oid
+  where c.relkind = 'r' and c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$|jobq$)'
+  group by c.oid order by 1]]
+
+local ROWS = [[
+  select (to_jsonb(t) - array(select jsonb_array_elements_text($1::jsonb)))::text as row,
+    count(*)::int as times from %s t group by 1]]
+
+local QUEUE = {
+  { "jobq.job", "select kind || ' ' || args::text as row, count(*)::int as times "
+    .. "from jobq.job group by 1" },
+  { "jobq.event", "select name || ' ' || payload::text as row, count(*)::int as times "
+    .. "from jobq.event group by 1" },
+}
+
+--- Adds the rows that there are.
+function M.add_effects(list, database)
+  local function add(name, rows)
+    for _, row in ipairs(rows) do
+      list[#list + 1] = effects.row(name, row.row, row.times)
+    end
+  end
+  for _, tbl in ipairs(database:query(TABLES)) do
+    add(tbl.name, database:query(ROWS:format(tbl.name), tbl.made))
+  end
+  for _, each in ipairs(QUEUE) do
+    add(each[1], database:query(each[2]))
+  end
 end
 
 return M

@@ -5,7 +5,9 @@
 --- slept, progress, mails, requests, programs, result, code, completed, problem.
 local core = require "jobq.core"
 local queue = require "jobq.testing.queue"
+local routes = require "jobq.testing.routes"
 local steps = require "jobq.testing.steps"
+local waits = require "jobq.testing.waits"
 
 local M = {}
 
@@ -103,21 +105,6 @@ local function add_smtp(fake, world)
   end
 end
 
-local function matches(pattern, text)
-  local start = pattern:match("^(.*)%*$")
-  return start and text:sub(1, #start) == start or pattern == text
-end
-
---- The newest that fits counts.
-local function find_route(routes, method, url)
-  for i = #routes, 1, -1 do
-    if routes[i].method == method and matches(routes[i].url, url) then
-      return routes[i].reply
-    end
-  end
-  return nil
-end
-
 local function parse_headers(lines)
   local headers = {}
   for _, line in ipairs(lines) do
@@ -142,14 +129,22 @@ local function http_body(reply)
 end
 
 --- In the order of what core.http.perform gives.
-local function http_reply(reply, request)
+local function http_reply(reply, request, to_file)
   reply = type(reply) == "function" and reply(request) or reply
   reply = type(reply) == "number" and { status = reply } or reply
   if type(reply[1]) == "string" then
     return nil, reply[2] or reply[1], reply[1] -- code, message
   end
   local body = http_body(reply)
-  return reply.status or 200, head_of(reply), body, request.url, 0, #body, "1.1"
+  local size = #body
+  if to_file then
+    local written, message, code = core.fs.write(to_file, body)
+    if not written then
+      return nil, message, code
+    end
+    body = nil
+  end
+  return reply.status or 200, head_of(reply), body, request.url, 0, size, "1.1"
 end
 
 local function add_http(fake, world)
@@ -159,12 +154,12 @@ local function add_http(fake, world)
       headers = parse_headers(exchange.headers),
     }
     table.insert(world.requests, request)
-    local reply = find_route(world.expected.http, request.method, request.url)
-    if reply == nil then
+    local route = routes.of_request(world.expected, request.method, request.url)
+    if not route then
       fail(world, "jobq.http: nothing answers %s %s\nhint: t.http.on('%s', '%s', { status = 200 })",
         request.method, request.url, request.method, request.url)
     end
-    return http_reply(reply, request)
+    return http_reply(route.reply, request, exchange.to_file)
   end
 end
 
@@ -173,16 +168,13 @@ local function new_program(result)
   return setmetatable({ result = result }, { __close = function() end })
 end
 
-local function find_program(world, name, argv)
-  for i = #world.expected.process, 1, -1 do
-    local route = world.expected.process[i]
-    if route.program == name or route.program == name:match("[^/]*$") then
-      local result = route.result
-      return type(result) == "function" and result(argv) or result
-    end
+local function run_program(world, name, argv)
+  local route = routes.of_program(world.expected, name)
+  if not route then
+    fail(world, "jobq.process: no program '%s' is there\nhint: t.process.on('%s', { stdout = '' })",
+      name, name)
   end
-  fail(world, "jobq.process: no program '%s' is there\nhint: t.process.on('%s', { stdout = '' })",
-    name, name)
+  return type(route.result) == "function" and route.result(argv) or route.result
 end
 
 --- The program and its arguments are behind what the guard takes (jobq.process, bindings/guard.h).
@@ -192,7 +184,7 @@ local function add_process(fake, world)
   function fake.process.start(words, options)
     local argv = table.move(words, GUARD_WORDS + 1, #words, 1, {})
     table.insert(world.programs, { argv = argv, stdin = options.input })
-    return new_program(find_program(world, argv[1], argv))
+    return new_program(run_program(world, argv[1], argv))
   end
 
   function fake.process.wait()
@@ -250,6 +242,9 @@ function M.new(world)
     if fake[group] then
       add(fake, world)
     end
+  end
+  if world.tape then
+    waits.add(fake, world)
   end
   return fake
 end

@@ -37,7 +37,7 @@ end
 local function virtual_os(clock)
   local copy = without(os, "execute", "exit", "setlocale")
   copy.time = function(t)
-    return t and os.time(t) or os.time() + math.floor(clock.slept)
+    return t and os.time(t) or (clock.now or os.time()) + math.floor(clock.slept)
   end
   copy.date = function(format, time)
     return os.date(format, time or copy.time())

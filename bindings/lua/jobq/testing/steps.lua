@@ -4,6 +4,7 @@
 ---
 --- A step is { what, name, key, value }; open is set while it waits.
 local core = require "jobq.core"
+local effects = require "jobq.testing.effects"
 
 local M = {}
 
@@ -28,13 +29,14 @@ local function text_of(step)
   return step.what == "step" and "null" or nil
 end
 
---- As a spec hands them on from one run to the next.
-function M.resume(steps)
+--- As a spec hands them on from one run to the next. After a crash no time has passed.
+function M.resume(steps, is_after_crash)
   local copies = {}
   for i, step in ipairs(steps or {}) do
     copies[i] = {
       what = step.what, name = step.name, key = step.key or "", value = step.value,
-      open = step.open, timeout = step.timeout, is_late = step.open and step.timeout ~= nil,
+      open = step.open, timeout = step.timeout, ends_at = is_after_crash and step.ends_at or nil,
+      is_late = step.open and step.timeout ~= nil and not is_after_crash,
     }
   end
   return copies
@@ -93,12 +95,19 @@ end
 
 local answers = {}
 
+--- Seconds, of a sleep.
+local function left_of(step, world)
+  if step.what == "sleep" then
+    return step.ends_at and math.max(0, step.ends_at - (world.now or os.time()) - world.slept) or 0
+  end
+end
+
 function answers.steps(world)
   local rows = {}
   for i, step in ipairs(world.steps) do
     rows[i] = {
       what = step.what, name = step.name, key = step.key, value = text_of(step),
-      ended = not step.open, left_s = step.what == "sleep" and 0 or nil,
+      ended = not step.open, left_s = left_of(step, world),
     }
   end
   return rows
@@ -120,9 +129,9 @@ end
 
 function answers.keep_sleep(world, values)
   if not find(world, "sleep", values[4], "") then
-    add(world, { what = "sleep", name = values[4], key = "" })
+    add(world, { what = "sleep", name = values[4], key = "", ends_at = values[5] })
   end
-  return { { left_s = math.max(0, values[5] - os.time() - world.slept) } }
+  return { { left_s = math.max(0, values[5] - (world.now or os.time()) - world.slept) } }
 end
 
 function answers.wait_event(world, values)
@@ -145,7 +154,11 @@ function answers.emit_event(world, values)
   if world.expected.database then
     return nil
   end
-  return { { added = M.emit(world.expected, values[1], values[2], values[3]) } }
+  local added = M.emit(world.expected, values[1], values[2], values[3])
+  if added then
+    effects.add_event(world, values[1], values[2], values[3])
+  end
+  return { { added = added } }
 end
 
 local names -- from the text of a statement

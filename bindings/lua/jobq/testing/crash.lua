@@ -1,0 +1,284 @@
+--- Kills runs of a spec everywhere: jobq test --crash-everywhere, and t.crash_everywhere().
+---
+--- A run is first done as usual. Then it begins again from the same start, as often as it has
+--- waits, and is killed before the wait has done anything, or after that and before the handler has
+--- gone on; the job's next attempt follows, with what is durable. All that both did to others must
+--- be what the run did that nobody killed, and the end of the job, too.
+local databases = require "jobq.testing.database"
+local effects = require "jobq.testing.effects"
+local folders = require "jobq.testing.folder"
+local tapes = require "jobq.testing.tape"
+
+local M = {}
+
+local MOST_CUTS = 200 -- of one run; of more waits, those are left out that are between others
+local MOST_SHOWN = 5
+
+local COPIED = { "enqueued", "events" }
+local COUNTERS = { "last_batch", "last_id" }
+
+---- the start ----
+
+local function copy(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local new = {}
+  for key, each in pairs(value) do
+    new[key] = copy(each)
+  end
+  return new
+end
+
+--- A copy of it, if the spec has one.
+local function keep_folder(expected)
+  local kept = expected.folder and folders.new()
+  if kept then
+    folders.copy(expected.folder, kept)
+  end
+  return kept
+end
+
+--- What a spec has arranged, as it is now.
+local function save(expected)
+  local start = { smtp = { table.unpack(expected.smtp) } }
+  for _, name in ipairs(COPIED) do
+    start[name] = copy(expected[name])
+  end
+  for _, name in ipairs(COUNTERS) do
+    start[name] = expected[name]
+  end
+  start.database = expected.database and databases.copy(expected.database)
+  start.folder = keep_folder(expected)
+  return start
+end
+
+local function forget(start)
+  if start.database then
+    databases.drop(start.database)
+  end
+  if start.folder then
+    folders.remove(start.folder)
+  end
+end
+
+--- Arrangements like those at the start; the folder is the same one.
+local function begin_again(expected, start)
+  local again = {}
+  for name, value in pairs(expected) do
+    again[name] = value
+  end
+  for name, value in pairs(start) do
+    again[name] = copy(name ~= "database" and value or nil)
+  end
+  again.database = start.database and databases.copy(start.database)
+  again.folder = expected.folder
+  if again.folder then
+    folders.copy(start.folder, again.folder)
+  end
+  return again
+end
+
+---- what was done ----
+
+local function outcome_of(report)
+  return {
+    verdict = report.verdict, waits_for = report.waits_for or "",
+    result = effects.show(report.result), error = report.error or "",
+  }
+end
+
+--- All of the worlds of one job.
+local function gather(expected, worlds)
+  local list = {}
+  for _, world in ipairs(worlds) do
+    if not expected.database then
+      effects.add_jobs(world)
+    end
+    table.move(world.effects, 1, #world.effects, #list + 1, list)
+  end
+  if expected.database then
+    databases.add_effects(list, expected.database)
+  end
+  if expected.folder then
+    folders.add_effects(list, expected.folder)
+  end
+  return list
+end
+
+---- the killed runs ----
+
+--- { wait, when }, in order.
+local function plan(waits)
+  local step = math.max(1, #waits * 2 / MOST_CUTS)
+  local cuts, n = {}, 0
+  while n < #waits * 2 do
+    local i = math.floor(n)
+    table.insert(cuts, { wait = i // 2 + 1, when = i % 2 == 0 and "before" or "after" })
+    n = n + step
+  end
+  return cuts
+end
+
+--- The attempt after the one that was killed; a last one was only on a worker that died.
+local function next_options(options, world, steps)
+  local next_one = {}
+  for name, value in pairs(options) do
+    next_one[name] = value
+  end
+  local attempt = options.attempt or 1
+  next_one.attempt = math.min(attempt + 1, math.max(attempt, world.job.max_attempts or attempt))
+  next_one.steps = steps
+  return next_one
+end
+
+--- A part of the test: rig.expected, and a database of its own while f runs.
+local function within(rig, start, f)
+  local usual = rig.expected()
+  local again = begin_again(usual, start)
+  rig.arrange(again)
+  local results = table.pack(pcall(f, again))
+  rig.arrange(usual)
+  if again.database then
+    databases.drop(again.database)
+  end
+  return table.unpack(results, 1, results.n)
+end
+
+--- One job from the start, killed at cut (or not at all) and run again.
+local function try(rig, start, options, tape, cut)
+  return within(rig, start, function(expected)
+    tape:rewind()
+    local report, world = rig.run(options, { tape = tape, cut = cut })
+    local worlds = { world }
+    if world.is_killed and expected.database then
+      databases.end_runs(expected.database)
+    end
+    if world.is_killed and not world.completed then -- else the commit that ended it was done
+      tape:rewind(tape.told)
+      options = next_options(options, world, world.steps)
+      report, worlds[2] = rig.run(options, { tape = tape, is_after_crash = true })
+    end
+    return { outcome = outcome_of(report), effects = gather(expected, worlds), waits = world.waits,
+      is_killed = world.is_killed }
+  end)
+end
+
+---- judgement ----
+
+local OUTCOMES = {
+  { "verdict", "the verdict of the next attempt is %s, not %s" },
+  { "waits_for", "the next attempt waits for '%s', not for '%s'" },
+  { "result", "the result is %s, not %s" },
+}
+
+--- wanted: what nobody killed. free: names of outcomes that differ anyhow.
+local function judge(wanted, done, free)
+  local list = {}
+  for _, each in ipairs(OUTCOMES) do
+    local name, text = each[1], each[2]
+    if not free[name] and done.outcome[name] ~= wanted.outcome[name] then
+      local why = name == "verdict" and done.outcome.error ~= "" and ": " .. done.outcome.error
+        or ""
+      table.insert(list,
+        { text = text:format(done.outcome[name], wanted.outcome[name]) .. why })
+    end
+  end
+  local differences = effects.differences(effects.count(wanted.effects, free.classes),
+    effects.count(done.effects, free.classes))
+  return table.move(differences, 1, #differences, #list + 1, list)
+end
+
+--- What two runs differ in that nobody has killed.
+local function differ_anyhow(one, other)
+  local free = { classes = effects.volatile(one.effects, other.effects) }
+  for _, each in ipairs(OUTCOMES) do
+    free[each[1]] = one.outcome[each[1]] ~= other.outcome[each[1]]
+  end
+  return free
+end
+
+local function describe(cut, waits)
+  local wait = waits[cut.wait]
+  return ("%s, %s %s (wait %d of %d)"):format(wait.place, cut.when, wait.name, cut.wait, #waits)
+end
+
+--- Problems with the places that they come from, the first ones.
+local function report(kind, problems, count)
+  local lines = { ("%s: killed at %d places, and not all went well"):format(kind, count) }
+  for i = 1, math.min(#problems, MOST_SHOWN) do
+    local problem = problems[i]
+    local more = problem.times > 1 and (", and at %d more"):format(problem.times - 1) or ""
+    table.insert(lines, ("killed at %s%s:\n  %s"):format(problem.place, more, problem.text))
+    table.insert(lines, problem.hint and "  hint: " .. problem.hint)
+  end
+  if #problems > MOST_SHOWN then
+    table.insert(lines, ("%d more problems"):format(#problems - MOST_SHOWN))
+  end
+  return table.concat(lines, "\n")
+end
+
+local function note(problems, place, found)
+  for _, each in ipairs(found) do
+    local known = problems[each.text]
+    if known then
+      known.times = known.times + 1
+    else
+      known = { place = place, text = each.text, hint = each.hint, times = 1 }
+      problems[each.text] = known
+      table.insert(problems, known)
+    end
+  end
+end
+
+--- The usual run again must go through, or nothing can be said.
+local function control(rig, start, options, tape, usual)
+  local ok, other = try(rig, start, options, tape)
+  if not ok then
+    error("crash-everywhere: the same run does not go through a second time: " .. other, 0)
+  end
+  return differ_anyhow(usual, other)
+end
+
+local function kill_everywhere(rig, start, options, tape, usual)
+  local again = next_options(options, usual.world, options.steps)
+  local free = control(rig, start, again, tape, usual)
+  local cuts, problems = plan(usual.waits), {}
+  for _, cut in ipairs(cuts) do
+    local ok, done = try(rig, start, options, tape, cut)
+    local found = ok and (done.is_killed and judge(usual, done, free) or {})
+      or { { text = tostring(done) } }
+    note(problems, describe(cut, usual.waits), found)
+  end
+  if #problems > 0 then
+    return report(rig.kind, problems, #cuts)
+  end
+end
+
+--- rig: kind; run(options, watch) gives report and world; expected() and arrange(expected).
+--- Gives the report of the usual run, and what is wrong, if anything is.
+function M.run(rig, options)
+  local expected = rig.expected()
+  local start, tape = save(expected), tapes.new()
+  local after
+  local ok, problem, usual_report = pcall(function()
+    tape:rewind()
+    local usual, world = rig.run(options, { tape = tape })
+    tape:stop_recording()
+    after = keep_folder(expected)
+    local done = { outcome = outcome_of(usual), effects = gather(expected, { world }),
+      waits = world.waits, world = world }
+    return kill_everywhere(rig, start, options, tape, done), usual
+  end)
+  if after then
+    folders.copy(after, expected.folder)
+    folders.remove(after)
+  end
+  forget(start)
+  if not ok then
+    error(problem, 0)
+  end
+  return usual_report, problem
+end
+
+return M
