@@ -10,7 +10,7 @@
 
 #include <lauxlib.h>
 
-#include "bindings/json_text.h"
+#include "core/base/json_text.h"
 
 #define ARRAY_NAME "jobq.array"
 

@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/json_text.h"
 #include "core/base/mem.h"
-
-#include "bindings/json_text.h"
 
 /* "on" or "1234" would be found everywhere, and what remains would tell what it was. */
 #define SHORTEST 6u

@@ -12,13 +12,16 @@
 #include "core/app/config.h"
 #include "core/app/engine.h"
 #include "core/app/once.h"
+#include "core/app/web.h"
 #include "core/base/log.h"
 #include "core/db/embedded.h"
 
 #include "bindings/executor.h"
 #include "bindings/guard.h"
 
-static int run_embedded(const struct config *config)
+typedef int (*run_fn)(const struct config *config, const char *conninfo);
+
+static int run_embedded(const struct config *config, run_fn run)
 {
     struct buffer error = {0};
     struct embedded *database = NULL;
@@ -34,9 +37,26 @@ static int run_embedded(const struct config *config)
                  : "using a private postgres",
              LOG_TEXT("folder", embedded_dir(database)),
              LOG_TEXT("made", created ? "now" : "before"));
-    int status = engine_run(config, embedded_conninfo(database));
+    int status = run(config, embedded_conninfo(database));
     embedded_close(database);
     return status;
+}
+
+static int run(const struct config *config)
+{
+    run_fn serve_or_work = config->serve != NULL ? web_run : engine_run;
+
+    log_configure(config->log_level, config->log_format);
+    if (config->check) {
+        return check_run(config);
+    }
+    if (config->run_once != NULL) {
+        return once_run(config);
+    }
+    if (config->embedded_dir != NULL) {
+        return run_embedded(config, serve_or_work);
+    }
+    return serve_or_work(config, config->conninfo == NULL ? "" : config->conninfo);
 }
 
 int main(int argc, char **argv)
@@ -52,16 +72,7 @@ int main(int argc, char **argv)
         return executor_main();
     }
     if (config_load(&config, argc, argv, &status) == 0) {
-        log_configure(config.log_level, config.log_format);
-        if (config.check) {
-            status = check_run(&config);
-        } else if (config.run_once != NULL) {
-            status = once_run(&config);
-        } else if (config.embedded_dir != NULL) {
-            status = run_embedded(&config);
-        } else {
-            status = engine_run(&config, config.conninfo == NULL ? "" : config.conninfo);
-        }
+        status = run(&config);
     }
     config_fini(&config);
     return status;

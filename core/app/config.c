@@ -99,6 +99,7 @@ void config_fini(struct config *c)
     free(c->dsn_source);
     free(c->kinds);
     free(c->run_once);
+    free(c->serve);
     free(c->name);
     free(c->file);
     option_free_list(c->queues);

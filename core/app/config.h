@@ -32,6 +32,7 @@ struct config {
     bool check;
     char *run_once;   /* a kind, for core/app/once.h; NULL: work on the queue */
     uint32_t attempt; /* of that run */
+    char *serve;      /* HOST:PORT, for core/app/web.h; NULL: be no web server */
 
     /* Limits and times. */
     uint64_t job_memory_bytes;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/app/engine_parts.h"
+#include "core/app/run_lines.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
@@ -30,7 +31,6 @@ struct once {
 static const struct kind *find_kind(struct once *o, const struct kind_list *kinds);
 static void start(struct once *o, const struct kind *kind);
 static void on_deadline(uv_timer_t *timer);
-static void tell_log(struct frame *f);
 static void tell_progress(struct frame *f);
 static void tell_outcome(struct once *o, struct frame *f);
 static void tell_field(const char *name, struct slice text);
@@ -68,7 +68,7 @@ static void on_told(void *owner, struct executor *e, struct frame *f)
 
     (void)e;
     if (f->type == WIRE_LOG) {
-        tell_log(f);
+        run_lines_tell(f);
     } else if (f->type == WIRE_PROGRESS) {
         tell_progress(f);
     } else if (f->type == WIRE_OUTCOME) {
@@ -211,22 +211,6 @@ static void on_deadline(uv_timer_t *timer)
         o->is_stopping = true;
         executor_stop(o->executor, 0, STOP_DEADLINE);
     }
-}
-
-static void tell_log(struct frame *f)
-{
-    struct wire_log m;
-
-    if (wire_get_log(f, &m) != 0) {
-        return;
-    }
-    char *message = mem_copy(m.message.data, m.message.size);
-    if (m.fields.size > 0) {
-        LOG_WRITE((enum log_level)m.level, message, LOG_SLICE("fields", m.fields));
-    } else {
-        LOG_WRITE((enum log_level)m.level, message);
-    }
-    free(message);
 }
 
 static void tell_progress(struct frame *f)

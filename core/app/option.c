@@ -168,6 +168,11 @@ const struct option_row option_rows[] = {
      .min = 1,
      .max = 32767,
      .command_line_only = true},
+    {.name = "serve", /* for `jobq serve`, not for people */
+     .argument = "HOST:PORT",
+     .parse = option_parse_listen,
+     .offset = FIELD(serve),
+     .command_line_only = true},
     {.name = "help", .command_line_only = true},
     {.name = "version", .command_line_only = true},
     {.name = NULL},

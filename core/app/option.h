@@ -81,6 +81,10 @@ int option_parse_flag(struct config *c,
                       const struct option_row *row,
                       const char *value,
                       struct buffer *error);
+int option_parse_listen(struct config *c,
+                        const struct option_row *row,
+                        const char *value,
+                        struct buffer *error);
 int option_parse_text(struct config *c,
                       const struct option_row *row,
                       const char *value,

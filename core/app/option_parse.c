@@ -1,4 +1,5 @@
 /* option_parse.c - one function a type of value: check it, store it, or say what was expected. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,36 @@ int option_parse_flag(struct config *c,
 }
 
 /* One line of UTF-8, since it goes to the log and to PostgreSQL. */
+/* A name would have to be looked up, and may be several addresses. */
+static bool is_address(const char *host, size_t size)
+{
+    bool is_6 = size > 2 && host[0] == '[' && host[size - 1] == ']';
+    char *text = is_6 ? mem_copy(host + 1, size - 2) : mem_copy(host, size);
+    struct in6_addr address;
+
+    bool is_one = inet_pton(is_6 ? AF_INET6 : AF_INET, text, &address) == 1;
+    free(text);
+    return is_one;
+}
+
+/* "127.0.0.1:7070" or "[::1]:7070"; port 0 is any that is free. */
+int option_parse_listen(struct config *c,
+                        const struct option_row *row,
+                        const char *value,
+                        struct buffer *error)
+{
+    const char *colon = strrchr(value, ':');
+    int64_t port;
+
+    if (colon == NULL || !is_address(value, (size_t)(colon - value)) ||
+        !text_integer(colon + 1, 0, UINT16_MAX, &port)) {
+        buffer_printf(error, "'%s' is no address and port, expected e.g. 127.0.0.1:7070", value);
+        return -EINVAL;
+    }
+    replace(field_of(c, row), mem_strdup(value));
+    return 0;
+}
+
 int option_parse_text(struct config *c,
                       const struct option_row *row,
                       const char *value,

@@ -23,7 +23,7 @@ struct pool_options {
 };
 
 struct pool_events {
-    /* A generation serves from now on; its kinds are borrowed until the next loaded(). */
+    /* A generation serves from now on; its kinds are borrowed until it returns. */
     void (*loaded)(void *owner, const struct kind_list *kinds, unsigned generation);
     /* A generation did not load: the first one (generation 0 serves), or a reload. */
     void (*load_failed)(void *owner, struct slice message, unsigned serving);

@@ -2,7 +2,7 @@
  * json_fuzz.c - libFuzzer on the JSON codec: what is read must come back when written and read again.
  *
  *   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. $(pkg-config --cflags lua5.4) \
- *     spec/unit/json_fuzz.c bindings/json.c bindings/json_text.c core/base/buffer.c \
+ *     spec/unit/json_fuzz.c bindings/json.c core/base/json_text.c core/base/buffer.c \
  *     $(pkg-config --libs lua5.4) -lm -o /tmp/json_fuzz && /tmp/json_fuzz -max_total_time=60
  */
 #include <stdint.h>

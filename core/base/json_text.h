@@ -1,6 +1,6 @@
 /* json_text.h - JSON as text: tokens in, numbers and strings out. Knows nothing of Lua. */
-#ifndef BINDINGS_JSON_TEXT_H
-#define BINDINGS_JSON_TEXT_H
+#ifndef CORE_BASE_JSON_TEXT_H
+#define CORE_BASE_JSON_TEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* json_text.c - the tokens of RFC 8259, strictly, and nothing beyond them. */
-#include "bindings/json_text.h"
+#include "core/base/json_text.h"
 
 #include <errno.h>
 #include <locale.h>
