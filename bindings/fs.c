@@ -174,17 +174,22 @@ static int with_target(lua_State *L,
 
 int bind_fs_read(lua_State *L)
 {
-    static const char *const names[] = {"max_bytes", NULL};
+    static const char *const names[] = {"length", "max_bytes", "offset", NULL};
 
     const char *path = check_path(L, 1);
     options_check(L, 2, names);
     lua_Integer max = options_integer(L, 2, "max_bytes", READ_MAX);
     luaL_argcheck(L, max >= 0, 2, "max_bytes: must not be negative");
+    lua_Integer offset = options_integer(L, 2, "offset", 0);
+    luaL_argcheck(L, offset >= 0, 2, "offset: must not be negative");
+    lua_Integer length = options_integer(L, 2, "length", LUA_MAXINTEGER);
+    luaL_argcheck(L, length >= 0, 2, "length: must not be negative");
     (void)task_check(L);
 
-    return start(L,
-                 (struct fs_op){.work = {.run = fs_read, .path = mem_strdup(path), .max = max},
-                                .push_result = push_text});
+    struct fs_op op = {.work = {.run = fs_read, .max = max, .offset = offset, .length = length},
+                       .push_result = push_text};
+    op.work.path = mem_strdup(path);
+    return start(L, op);
 }
 
 int bind_fs_write(lua_State *L)

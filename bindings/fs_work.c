@@ -59,7 +59,9 @@ static ssize_t read_block(int fd, void *to, size_t size)
 static int read_into(struct fs_work *w, int fd)
 {
     while (!*w->dropped) {
-        ssize_t got = read_block(fd, buffer_reserve(&w->data, BLOCK), BLOCK);
+        int64_t left = w->length - (int64_t)w->data.size;
+        size_t size = left < (int64_t)BLOCK ? (size_t)left : BLOCK;
+        ssize_t got = read_block(fd, buffer_reserve(&w->data, BLOCK), size);
         if (got <= 0) {
             return (int)got;
         }
@@ -80,8 +82,11 @@ int fs_read(struct fs_work *w)
         return fd;
     }
     int error = result_of(fstat(fd, &st));
-    if (error == 0 && st.st_size > w->max) {
+    if (error == 0 && st.st_size - w->offset > w->max && w->length > w->max) {
         error = -EFBIG; /* before it is read */
+    }
+    if (error == 0 && w->offset > 0) {
+        error = result_of(lseek(fd, w->offset, SEEK_SET) < 0 ? -1 : 0);
     }
     if (error == 0) {
         error = read_into(w, fd);

@@ -19,6 +19,8 @@ struct fs_work {
     char *path;                    /* owned */
     char *to;                      /* owned; the second path */
     int64_t max;                   /* bytes, of read */
+    int64_t offset;                /* where it begins to read */
+    int64_t length;                /* bytes: no more are asked for */
     struct buffer data;            /* what is to be written, or was read */
 
     /* results */

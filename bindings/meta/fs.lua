@@ -10,10 +10,10 @@ local fs = {}
 ---@field type "file"|"dir"|"other"
 ---@field mtime number Unix seconds
 
---- The whole file.
+--- The whole file, or `length` bytes of it from `offset` on, fewer where it ends: for large ones.
 ---@async
 ---@param path string
----@param options? { max_bytes?: integer } default 64 MiB; "EFBIG" above
+---@param options? { max_bytes?: integer, offset?: integer, length?: integer } max_bytes: default 64 MiB; "EFBIG" above
 ---@return string? text
 ---@return string? message
 ---@return string? code
