@@ -90,3 +90,13 @@ create table app.audit_log (
   created_at    timestamptz not null default now()
 );
 create index on app.audit_log (created_at);
+
+-- What runs the handlers works with these tables.
+do $$
+begin
+  if exists (select from pg_roles where rolname = 'jobq_worker') then
+    grant usage on schema app to jobq_worker;
+    grant select, insert, update, delete on all tables in schema app to jobq_worker;
+  end if;
+end;
+$$;

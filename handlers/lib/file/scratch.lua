@@ -1,0 +1,48 @@
+--- A folder for what a run has not finished, made when it is first needed. It goes with the run;
+--- what a crash has left of it goes when the job is tried again.
+---
+---   local scratch = require("lib.file.scratch").new(job)
+---   local path, why, code = scratch:folder()
+---   scratch:remove()
+local jobq = require "jobq"
+local name_of = require "lib.storage.name"
+
+local M = {}
+
+local Scratch = {}
+Scratch.__index = Scratch
+
+function M.new(job)
+  return setmetatable({ name = job.idempotency_key }, Scratch)
+end
+
+local function make(name)
+  local parent, why, code = jobq.fs.below(jobq.config.file.root, name_of.SCRATCH)
+  local path, fine = ("%s/%s"):format(parent, name), parent
+  if fine then
+    fine, why, code = jobq.fs.remove(path, { recursive = true })
+  end
+  if fine then
+    fine, why, code = jobq.fs.make_dir(path)
+  end
+  return fine and path, why, code
+end
+
+function Scratch:folder()
+  if not self.path then
+    local path, why, code = make(self.name)
+    if not path then
+      return nil, why, code
+    end
+    self.path = path
+  end
+  return self.path
+end
+
+function Scratch:remove()
+  if self.path then
+    jobq.fs.remove(self.path, { recursive = true })
+  end
+end
+
+return M
