@@ -100,7 +100,8 @@ local function find_option(rows, name)
     end
     table.insert(names, "--" .. known)
   end
-  failure.raise("usage", ("unknown option '--%s'"):format(name), near.hint("--" .. name, names))
+  failure.raise("usage", ("unknown option '--%s'"):format(name),
+    near.hint("--" .. name, names) or "known are " .. table.concat(names, ", ", 1, rows.own or nil))
 end
 
 local function convert(row, label, word)

@@ -83,10 +83,12 @@ local function name_at(scripts, noun, words, next)
   return load_command(scripts, noun).arguments and noun or name, next
 end
 
+--- Its own come first, `own` of them, if it has any.
 local function all_options(command)
   local rows = {}
   for _, list in ipairs { command.options or {}, GLOBAL_OPTIONS } do
     table.move(list, 1, #list, #rows + 1, rows)
+    rows.own = rows.own or #rows > 0 and #rows
   end
   return rows
 end

@@ -208,6 +208,42 @@ describe("a limit", function()
     assert.equal(1, w:claim_one().id)
   end)
 
+  it("takes its slot from a job that is paused before it is claimed", function()
+    set "'one', queue => 'default', concurrency => 1"
+    set "'r', kind => 'a', rate => 2, per => '1 hour'"
+    local paused = enqueue("a", 2, { cost = 2 })[1]
+    local other = enqueue("b", 1)[1]
+    advance()
+    local slot = "select job_id from jobq.limit_slot limit 1"
+    assert.equal(paused, db:value(slot))
+    db:query "select jobq.pause(kind => 'a')"
+    w:declare(KINDS)
+    advance()
+    check()
+    local job = w:claim_one()
+    assert.equal(other, job.id)
+    db:query "select jobq.resume(kind => 'a')"
+    w:declare(KINDS)
+    w:finish(job)
+    advance()
+    check()
+    assert.equal(paused, w:claim_one().id) -- and has its cost back
+  end)
+
+  it("takes its slot from a job that nobody runs any more before it is claimed", function()
+    set "'one', queue => 'default', concurrency => 1"
+    enqueue("a", 1)
+    local other = enqueue("b", 1)[1]
+    advance()
+    w:declare { "b" }
+    advance()
+    assert.same({}, w:claim())
+    db:query "update jobq.limit_turn set swept_at = now() - interval '61 seconds'"
+    advance()
+    check()
+    assert.equal(other, w:claim_one().id)
+  end)
+
   it("keeps its slots with a job that comes back without having run", function()
     set "'two', kind => 'a', concurrency => 2"
     local ids = enqueue("a", 3)

@@ -177,6 +177,10 @@ describe("limits", function()
   end)
 
   it("that cannot be are usage errors", function()
+    local unknown = jobq "limits set x --kind a --concurrency 3"
+    assert.same({ 2, "jobq: unknown option '--concurrency'\n"
+      .. "hint: known are --queue, --kind, --running, --rate, --burst, --key-by" },
+      { unknown.status, unknown.err })
     for line, message in pairs {
       ["limits set x --kind a --running 0"] = "'0' is not an integer from 1 to 1000000",
       ["limits set x --kind a"] = 'limit "x" limits nothing, expected a concurrency or a rate',

@@ -19,7 +19,7 @@ declare
   name text;
   made int := 0;
 begin
-  if not pg_try_advisory_xact_lock(1785687410, 2) then
+  if not pg_try_advisory_xact_lock(1785687410, 10) then
     return 0;                                          -- somebody is at it
   end if;
   for parent, key in values ('finished_completed', 'finished_at'), ('attempt', 'finished_at'), ('job_log', 'at') loop

@@ -28,7 +28,7 @@ create function jobq.advance() returns float8
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   parts constant text[] := array['advance_schedules', 'advance_batches', 'advance_events', 'expire', 'promote_followers',
-    'promote'];                                        -- last: it looks at what the others have done
+    'advance_limits'];                                        -- last: it looks at what the others have done
   part text;
   answer float8;
   soonest float8;

@@ -87,6 +87,7 @@ begin
   if not found then
     return false;
   end if;
+  perform pg_notify('jobq_control', 'advance');        -- limits: it keeps no slots
   perform pg_notify('jobq', 'lanes');
   return true;
 end $$;
@@ -126,7 +127,7 @@ comment on function jobq.why_paused is 'The pauses that keep a waiting job; no r
 -- limits - at most so many jobs at a time, or so many starts a second, over all workers (docs/decisions/0035).
 --
 -- A job that a limit holds for waits parked (why = 'limit'), in the bucket of its kind, its queue and the values that
--- its limits go by. promote gives free slots to those that come first, and only it does, one call at a time; the job
+-- its limits go by. fill_slots gives free slots to those that come first, and only it does, one call at a time; the job
 -- has them from then to its end, whoever runs it and however often its worker dies. So slots need no time to live.
 create table jobq.limits (
   id          int generated always as identity primary key,
@@ -529,7 +530,7 @@ begin
   end if;
   return n;
 end $$;
-comment on function jobq.hold_back is 'Parks those of the jobs in line that a limit is for, until promote gives them their slots; how many.';
+comment on function jobq.hold_back is 'Parks those of the jobs in line that a limit is for, until fill_slots gives them their slots; how many.';
 
 -- A run that is over gives its slots back, also if the job waits again: then it waits for its turn. One that did not
 -- really run, a return or the end of its worker, keeps them, and its place.
@@ -581,6 +582,47 @@ end $$;
 comment on function jobq.limit_edited is 'Keeps limited jobs right that were edited while they waited.';
 
 -- Promotion ----------------------------------------------------------------------------------------
+
+create function jobq.is_served(kind_id int, queue_id int) returns boolean
+language sql stable as $$
+  select not exists (select from jobq.pause p where p.kind_id = $1 or p.queue_id = $2)
+    and exists (
+      select from jobq.worker w
+      where w.state = 'running' and $1 = any (w.kinds)
+        and (w.queues is null or (select q.name from jobq.queue q where q.id = $2) = any (w.queues)))
+$$;
+comment on function jobq.is_served is 'Whether a living worker may start jobs of that kind in that queue now.';
+
+-- What was paused, or lost its last worker, between its promotion and its claim waits parked again: it would keep others
+-- of its queue from their slots. What it was counted as is counted back.
+create function jobq.take_slots_back() returns void
+language plpgsql as $$
+declare
+  stuck bigint[];
+begin
+  select array_agg(t.id) into stuck
+  from (
+    select r.id
+    from jobq.ready r
+    join jobq.lane l on l.id = r.lane_id
+    where r.id in (select s.job_id from jobq.limit_slot s) and r.run_at < 'infinity'
+      and not jobq.is_served(r.kind_id, l.queue_id)
+    for update of r skip locked) t;
+  if stuck is null then
+    return;
+  end if;
+  with back as (
+    delete from jobq.limit_slot s where s.job_id = any (stuck) returning s.job_id, s.limit_id, s.key
+  )
+  insert into jobq.limit_note (limit_id, used, key)
+    select b.limit_id, -sum(coalesce((r.meta ->> 'cost')::int, 1)), b.key
+    from back b
+    join jobq.limits l on l.id = b.limit_id and l.rate is not null
+    join jobq.ready r on r.id = b.job_id
+    group by b.limit_id, b.key;
+  perform jobq.hold_back(stuck);
+end $$;
+comment on function jobq.take_slots_back is 'Parks jobs again that have slots but cannot start, so that others get these.';
 
 -- One round over at most 2,000 (bucket, priority)s: in each, as many of the first due jobs as all of its limits have
 -- room for; over those, as many in each limit as it has room for, the sooner priority and due first. So none is ever
@@ -642,11 +684,7 @@ begin
   served as materialized (                             -- a job that cannot start keeps no slot from one that can
     select t.kind_id, t.queue_id
     from (select distinct b.kind_id, b.queue_id from bucket b) t
-    join jobq.queue q on q.id = t.queue_id
-    where not exists (select from jobq.pause p where p.kind_id = t.kind_id or p.queue_id = t.queue_id)
-      and exists (
-        select from jobq.worker w
-        where w.state = 'running' and t.kind_id = any (w.kinds) and (w.queues is null or q.name = any (w.queues)))
+    where jobq.is_served(t.kind_id, t.queue_id)
   ),
   open as materialized (
     select b.key, least(1000, min(r.free)) as free, bool_or(r.rate is not null) as rated
@@ -925,7 +963,7 @@ end $$;
 comment on function jobq.fold_limit_notes is 'Brings what handlers told of limits to where promotion looks, and forgets keys that have rested.';
 
 -- Under the lock of advance: two at a time would both see the same slot free.
-create function jobq.promote() returns float8
+create function jobq.advance_limits() returns float8
 language plpgsql as $$
 declare
   soonest float8;
@@ -936,6 +974,10 @@ begin
     return null;
   end if;
   soonest := jobq.apply_limits();
+  if exists (select from jobq.pause)
+     or exists (select from jobq.limit_turn t where t.swept_at < now() - interval '1 minute') then
+    perform jobq.take_slots_back();
+  end if;
   perform jobq.fold_limit_notes();
   if jobq.watch_adopted() then
     soonest := least(soonest, 0.25);
@@ -957,7 +999,7 @@ begin
   end if;
   return soonest;
 end $$;
-comment on function jobq.promote is 'Has limited jobs go on whose turn it is; seconds until it wants to be called again, null: when notified.';
+comment on function jobq.advance_limits is 'Has limited jobs go on whose turn it is; seconds until it wants to be called again, null: when notified.';
 
 -- For people ---------------------------------------------------------------------------------------
 
