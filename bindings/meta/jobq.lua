@@ -93,7 +93,8 @@ local jobq = {}
 ---@field warn fun(self: jobq.Log, message: string, fields?: table)
 ---@field error fun(self: jobq.Log, message: string, fields?: table)
 
---- How a job ended, other than by returning nothing or raising. Return it from `run`.
+--- How a job ended, other than by returning nothing or raising. Return it from `run`; from deeper down
+--- `error(jobq.snooze(60))` is the same.
 ---@class jobq.Verdict
 
 --- Lets other jobs run for so long.

@@ -38,6 +38,12 @@ return {
       end
     end,
   },
+  limited = {
+    max_attempts = 1,
+    run = function(job)
+      jobq.parallel { function() error(jobq.discard("deep down: " .. job.id)) end }
+    end,
+  },
   later = {
     max_attempts = 2,
     run = function(job)
@@ -104,6 +110,11 @@ describe("a job that fails", function()
     local job = db:wait_for(id, "failed")
     assert.equal(1, job.attempt)
     assert.match("no such user", job.error)
+  end)
+
+  it("may raise its verdict", function()
+    local id = db:enqueue { "demo.limited" }
+    assert.equal("deep down: " .. id, db:wait_for(id, "failed").error)
   end)
 
   it("waits as long as it asks to", function()

@@ -92,8 +92,11 @@ local function perform(handler, this)
   return value, message, code
 end
 
---- A message handler. A permanent failure stays a table: { text }.
+--- A message handler. A permanent failure stays a table: { text }; a verdict stays one.
 local function explain_error(value)
+  if verdict.is(value) then
+    return value
+  end
   local text = traceback(value)
   return must.is_permanent(value) and { text } or text
 end
@@ -103,7 +106,7 @@ function M.main(handler)
   local this = begin()
   local attempt = this.attempt
   local ok, value, message, code = xpcall(perform, explain_error, handler, this)
-  if ok then
+  if ok or verdict.is(value) then
     return conclude(handler, attempt, value, message, code)
   elseif type(value) == "table" then
     return DISCARDED, value[1]
