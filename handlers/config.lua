@@ -65,4 +65,25 @@ processed_at = now() where id = $1]],
     secret_key = { "string?", secret = true, summary = "the key" },
     session_token = { "string?", secret = true, summary = "of keys that expire" },
   },
+  matrix = {
+    homeserver = { "url", default = "http://localhost:8008", summary = "address of Synapse" },
+    token = { "string?", secret = true, summary = "access token of one of its administrators" },
+    page = { "integer", min = 1, max = 100, default = 100, summary = "of events, media and rows" },
+    keep_rooms = {
+      "string[]?", summary = "ids of rooms that room_cleanup never touches",
+    },
+    activity = {
+      "string[]", summary = "types of events that show that a room is in use",
+      default = { "m.room.message", "m.room.encrypted", "m.sticker", "m.reaction" },
+    },
+    exports = { "string", default = "exports", summary = "folder for archives of user_export" },
+    people = {
+      "string",
+      summary = "who has which name and avatar: $2 of them behind $1, or of those in $3, by id",
+      default = [[
+        select matrix_id, name, avatar from app.users
+        where matrix_id > $1::text and ($3::text[] is null or matrix_id = any ($3::text[]))
+        order by matrix_id limit $2::bigint]],
+    },
+  },
 }

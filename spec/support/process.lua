@@ -8,8 +8,8 @@
 --     p:output() p:errors()                  -- all of stdout, of stderr
 --
 -- Every process is the leader of its own group. What a spec has left running is killed, the whole
--- group, before the next one starts a process and at the end of its file; and all end with busted,
--- even if that is killed. If a spec failed, the last words of its processes are printed.
+-- group, before the next one starts a process and at the end of its file (with of_file = true only
+-- then: a server that all its specs talk to); and all end with busted, even if that is killed. If a spec failed, the last words of its processes are printed.
 local uv = require "luv"
 local files = require "support.files"
 
@@ -73,7 +73,7 @@ local function feed(pipe, text)
 end
 
 --- words[1] is the program; env changes the environment, which else holds none of our variables;
---- stdin is text; cwd a folder.
+--- stdin is text; cwd a folder; of_file: it outlives its spec.
 function M.start(words)
   M.sweep()
   local self = setmetatable({ words = words, open = 0, cursor = 0 }, Process)
@@ -257,7 +257,7 @@ end
 local function on_test_end(_, _, status)
   for _, list in ipairs { ended, alive } do
     for _, self in ipairs(list) do
-      self.is_over = true
+      self.is_over = not self.words.of_file
       if status == "failure" or status == "error" then
         io.stderr:write(self:last_words(), "\n")
       end
