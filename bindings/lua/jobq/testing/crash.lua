@@ -7,6 +7,7 @@
 local databases = require "jobq.testing.database"
 local effects = require "jobq.testing.effects"
 local folders = require "jobq.testing.folder"
+local rows = require "jobq.testing.rows"
 local tapes = require "jobq.testing.tape"
 
 local M = {}
@@ -48,7 +49,7 @@ local function save(expected)
   for _, name in ipairs(COUNTERS) do
     start[name] = expected[name]
   end
-  start.database = expected.database and databases.copy(expected.database)
+  start.database = expected.database and rows.keep(expected.database)
   start.folder = keep_folder(expected)
   return start
 end
@@ -71,7 +72,7 @@ local function begin_again(expected, start)
   for name, value in pairs(start) do
     again[name] = copy(name ~= "database" and value or nil)
   end
-  again.database = start.database and databases.copy(start.database)
+  again.database = start.database and rows.begin(start.database)
   again.folder = expected.folder
   if again.folder then
     folders.copy(start.folder, again.folder)
@@ -81,10 +82,22 @@ end
 
 ---- what was done ----
 
+--- Each value of a result by its way: ".ids.1".
+local function fields_of(value, way, fields)
+  if type(value) ~= "table" then
+    fields[way] = effects.show(value)
+    return fields
+  end
+  for name, each in pairs(value) do
+    fields_of(each, ("%s.%s"):format(way, name), fields)
+  end
+  return fields
+end
+
 local function outcome_of(report)
   return {
-    verdict = report.verdict, waits_for = report.waits_for or "",
-    result = effects.show(report.result), error = report.error or "",
+    verdict = report.verdict, waits_for = report.waits_for or "", error = report.error or "",
+    result = effects.show(report.result), fields = fields_of(report.result, "", {}),
   }
 end
 
@@ -98,7 +111,7 @@ local function gather(expected, worlds)
     table.move(world.effects, 1, #world.effects, #list + 1, list)
   end
   if expected.database then
-    databases.add_effects(list, expected.database)
+    rows.add_effects(list, expected.database)
   end
   if expected.folder then
     folders.add_effects(list, expected.folder)
@@ -140,15 +153,28 @@ local function within(rig, start, f)
   local results = table.pack(pcall(f, again))
   rig.arrange(usual)
   if again.database then
-    databases.drop(again.database)
+    rows.done(again.database, start.database)
   end
   return table.unpack(results, 1, results.n)
 end
 
---- One job from the start, killed at cut (or not at all) and run again.
+--- Ids are others than those of the usual run, as they are after something was undone.
+local function skip_numbers(expected)
+  for _, name in ipairs(COUNTERS) do
+    expected[name] = (expected[name] or 0) + 10
+  end
+  if expected.database then
+    rows.skip_numbers(expected.database)
+  end
+end
+
+--- One job from the start, killed at cut and run again; without cut it is the usual run again.
 local function try(rig, start, options, tape, cut)
   return within(rig, start, function(expected)
     tape:rewind()
+    if not cut then
+      skip_numbers(expected)
+    end
     local report, world = rig.run(options, { tape = tape, cut = cut })
     local worlds = { world }
     if world.is_killed and expected.database then
@@ -166,24 +192,39 @@ end
 
 ---- judgement ----
 
-local OUTCOMES = {
-  { "verdict", "the verdict of the next attempt is %s, not %s" },
-  { "waits_for", "the next attempt waits for '%s', not for '%s'" },
-  { "result", "the result is %s, not %s" },
-}
-
---- wanted: what nobody killed. free: names of outcomes that differ anyhow.
-local function judge(wanted, done, free)
-  local list = {}
-  for _, each in ipairs(OUTCOMES) do
-    local name, text = each[1], each[2]
-    if not free[name] and done.outcome[name] ~= wanted.outcome[name] then
-      local why = name == "verdict" and done.outcome.error ~= "" and ": " .. done.outcome.error
-        or ""
-      table.insert(list,
-        { text = text:format(done.outcome[name], wanted.outcome[name]) .. why })
+--- The ways of fields with different values.
+local function different(one, other)
+  local ways = {}
+  for _, fields in ipairs { one, other } do
+    for way in pairs(fields) do
+      ways[way] = one[way] ~= other[way] or nil
     end
   end
+  return ways
+end
+
+local function judge_outcome(wanted, done, free)
+  local list = {}
+  local function add(text, ...)
+    table.insert(list, { text = text:format(...) })
+  end
+  if not free.verdict and done.verdict ~= wanted.verdict then
+    add("the verdict of the next attempt is %s, not %s%s", done.verdict, wanted.verdict,
+      done.error ~= "" and ": " .. done.error or "")
+  elseif not free.verdict and done.waits_for ~= wanted.waits_for then
+    add("the next attempt waits for '%s', not for '%s'", done.waits_for, wanted.waits_for)
+  end
+  for way in pairs(different(wanted.fields, done.fields)) do
+    if not free.fields[way] and #list == 0 then
+      add("the result is %s, not %s", done.result, wanted.result)
+    end
+  end
+  return list
+end
+
+--- wanted: what nobody killed. free: what differs anyhow.
+local function judge(wanted, done, free)
+  local list = judge_outcome(wanted.outcome, done.outcome, free)
   local differences = effects.differences(effects.count(wanted.effects, free.classes),
     effects.count(done.effects, free.classes))
   return table.move(differences, 1, #differences, #list + 1, list)
@@ -191,11 +232,12 @@ end
 
 --- What two runs differ in that nobody has killed.
 local function differ_anyhow(one, other)
-  local free = { classes = effects.volatile(one.effects, other.effects) }
-  for _, each in ipairs(OUTCOMES) do
-    free[each[1]] = one.outcome[each[1]] ~= other.outcome[each[1]]
-  end
-  return free
+  return {
+    classes = effects.volatile(one.effects, other.effects),
+    fields = different(one.outcome.fields, other.outcome.fields),
+    verdict = one.outcome.verdict ~= other.outcome.verdict
+      or one.outcome.waits_for ~= other.outcome.waits_for,
+  }
 end
 
 local function describe(cut, waits)

@@ -3,7 +3,6 @@
 --- The server is in .jobq/spec-pg and stays for all files of a run; JOBQ_SPEC_DSN names another
 --- one, with a role that may make databases.
 local core = require "jobq.core"
-local effects = require "jobq.testing.effects"
 
 local M = {}
 
@@ -153,55 +152,6 @@ end
 
 function M.remove(database, id)
   database:query("delete from jobq.ready where id = $1::bigint", id)
-end
-
----- what is in it ----
-
---- Tables of the application; left out are columns that are not the same each time: times, what
---- a sequence or a function counts up, and what refers to these.
-local TABLES = [[
-  with made as (
-    select a.attrelid, a.attnum, a.attname, a.attidentity <> ''
-      or a.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype)
-      or coalesce(pg_get_expr(d.adbin, d.adrelid), '') ~ 'nextval|random|uuid' as is_made
-    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attnum > 0 and not a.attisdropped
-  ), refers as (
-    select c.conrelid, unnest(c.conkey) as attnum from pg_constraint c
-    where c.contype = 'f' and exists (select from made m
-      where m.attrelid = c.confrelid and m.attnum = any (c.confkey) and m.is_made)
-  )
-  select c.oid::regclass::text as name, coalesce(json_agg(m.attname) filter (where m.is_made
-      or m.attname in ('job_id', 'batch_id') or exists (select from refers r
-        where r.conrelid = m.attrelid and r.attnum = m.attnum)), '[]')::text as made
-  from pg_class c join made m on m.attrelid = c.oid
-  where c.relkind = 'r' and c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$|jobq$)'
-  group by c.oid order by 1]]
-
-local ROWS = [[
-  select (to_jsonb(t) - array(select jsonb_array_elements_text($1::jsonb)))::text as row,
-    count(*)::int as times from %s t group by 1]]
-
-local QUEUE = {
-  { "jobq.job", "select kind || ' ' || args::text as row, count(*)::int as times "
-    .. "from jobq.job group by 1" },
-  { "jobq.event", "select name || ' ' || payload::text as row, count(*)::int as times "
-    .. "from jobq.event group by 1" },
-}
-
---- Adds the rows that there are.
-function M.add_effects(list, database)
-  local function add(name, rows)
-    for _, row in ipairs(rows) do
-      list[#list + 1] = effects.row(name, row.row, row.times)
-    end
-  end
-  for _, tbl in ipairs(database:query(TABLES)) do
-    add(tbl.name, database:query(ROWS:format(tbl.name), tbl.made))
-  end
-  for _, each in ipairs(QUEUE) do
-    add(each[1], database:query(each[2]))
-  end
 end
 
 return M

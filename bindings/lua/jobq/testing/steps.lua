@@ -36,8 +36,12 @@ function M.resume(steps, is_after_crash)
     copies[i] = {
       what = step.what, name = step.name, key = step.key or "", value = step.value,
       open = step.open, timeout = step.timeout, ends_at = is_after_crash and step.ends_at or nil,
-      is_late = step.open and step.timeout ~= nil and not is_after_crash,
     }
+    if is_after_crash then
+      copies[i].is_late = step.is_late
+    else
+      copies[i].is_late = step.open and step.timeout ~= nil
+    end
   end
   return copies
 end
