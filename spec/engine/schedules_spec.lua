@@ -1,3 +1,4 @@
+local build = require "support.build"
 local engine = require "support.engine"
 
 describe("jobq schedules", function()
@@ -146,5 +147,35 @@ describe("a schedule with workers", function()
           and (l.fields ->> 'late')::float8 between 0 and 60) as told
         from jobq.job j join jobq.log l on l.job_id = j.id
         group by j.meta ->> 'tick') t]])
+  end)
+
+  -- Those that are alive have made the last ticks; they were the ones that the killed could have
+  -- made, too. All ticks of the span are there, each with one job.
+  it("makes exactly one job a tick with 20 workers, half of which are killed", function()
+    local many = build.is_sanitized() and 6 or 20
+    local db = engine.database()
+    local dir = engine.handlers { ["report.lua"] = "return { run = function() end }" }
+    local workers = {}
+    for i = 1, many do
+      workers[i] = engine.start(db, dir, { executors = 1, name = "w" .. i })
+    end
+    for _, w in ipairs(workers) do
+      w:expect "worker ready"
+    end
+    db:query [[
+      select jobq.schedule('s', '* * * * * *', 'report', overlap => 'allow', missed => 'all')]]
+    local function wait_for(ticks)
+      db:wait_until("the schedule has ticked on",
+        "select count(distinct meta -> 'tick') >= $1 from jobq.job", ticks)
+    end
+    wait_for(1)
+    for i = 1, many // 2 do
+      workers[i]:kill()
+      wait_for(1 + i // 3)
+    end
+    wait_for(5)
+    assert.same({ most = 1, complete = true }, db:row [[
+      select max(n) as most, count(*) = max(tick) - min(tick) + 1 as complete from (
+        select (j.meta ->> 'tick')::float8 as tick, count(*) as n from jobq.job j group by 1) t]])
   end)
 end)
