@@ -16,9 +16,14 @@ function M.new(job)
   return setmetatable({ name = job.idempotency_key }, Scratch)
 end
 
-local function make(name)
+local function path_of(name)
   local parent, why, code = jobq.fs.below(jobq.config.file.root, name_of.SCRATCH)
-  local path, fine = ("%s/%s"):format(parent, name), parent
+  return parent and ("%s/%s"):format(parent, name), why, code
+end
+
+local function make(name)
+  local path, why, code = path_of(name)
+  local fine = path
   if fine then
     fine, why, code = jobq.fs.remove(path, { recursive = true })
   end
@@ -39,9 +44,11 @@ function Scratch:folder()
   return self.path
 end
 
+--- Also what a run before has left that this one had no need of.
 function Scratch:remove()
-  if self.path then
-    jobq.fs.remove(self.path, { recursive = true })
+  local path = path_of(self.name)
+  if path then
+    jobq.fs.remove(path, { recursive = true })
   end
 end
 

@@ -13,6 +13,11 @@ local jobq = require "jobq"
 
 local M = {}
 
+--- What is missing is told when the handlers load.
+if jobq.config.file.storage == "s3" then
+  require("lib.storage.s3").check(jobq.config.s3)
+end
+
 --- What the settings file.* and s3.* say.
 function M.open()
   if jobq.config.file.storage == "s3" then

@@ -4,6 +4,7 @@ local name_of = require "lib.storage.name"
 local sign = require "lib.storage.sign"
 
 local EMPTY = jobq.crypto.hash("sha256", "", "hex")
+local KEY_HINT = "\nhint: the settings s3.access_key, s3.secret_key and s3.region"
 local TIMEOUT = 6 * 3600 -- seconds: the run's own timeout is the one that counts
 
 local Bucket = {}
@@ -17,12 +18,15 @@ local function account_of(settings)
   }
 end
 
-local function open(settings)
+local function check(settings)
   for _, name in ipairs { "url", "bucket", "access_key", "secret_key" } do
     if settings[name] == nil then
       error(("setting s3.%s is not there, file.storage = s3 needs it"):format(name), 0)
     end
   end
+end
+
+local function open(settings)
   local place = ("%s/%s/"):format(settings.url:gsub("/+$", ""), settings.bucket)
   return setmetatable(
     { place = place, account = account_of(settings), bucket = settings.bucket }, Bucket)
@@ -36,7 +40,8 @@ local function explain(reply, name)
   local body = reply.body or ""
   local code, why = body:match("<Code>(.-)</Code>"), body:match("<Message>(.-)</Message>")
   local said = code and (" %s: %s"):format(code, why or "") or ""
-  return nil, ("%s: s3 says %d%s"):format(name, reply.status, said), "http_" .. reply.status
+  local hint = reply.status == 403 and KEY_HINT or ""
+  return nil, ("%s: s3 says %d%s%s"):format(name, reply.status, said, hint), "http_" .. reply.status
 end
 
 local function send(self, method, name, options)
@@ -120,4 +125,4 @@ function Bucket:remove(name)
   return (reply or code == "ENOENT") and true, why, code
 end
 
-return { open = open }
+return { check = check, open = open }
