@@ -14,7 +14,8 @@
 -- Notes above a block (support/page.lua): "not run: WHY"; "fails: STATUS"; "background": a worker
 -- that goes on until the page ends, "background: ..." until a command of the page ends it;
 -- "sql: STATEMENT": run before, what a reader would have. "page: own database" leaves the page
--- without a database of ours: jobq makes its private one.
+-- without a database of ours: jobq makes its private one. "page: our handlers" puts a copy of
+-- handlers/ into its folder.
 local build = require "support.build"
 local engine = require "support.engine"
 local files = require "support.files"
@@ -189,6 +190,9 @@ end
 
 function M.run(page)
   local dir = scratch()
+  if page.options["our handlers"] then
+    files.run { "cp", "-R", "handlers", dir }
+  end
   local db = not page.options["own database"] and engine.database() or nil
   local self = setmetatable({ page = page, dir = dir, background = {} }, Session)
   self.env = environment(db, dir)
