@@ -178,6 +178,21 @@ describe("a handler that is killed everywhere", function()
     right "return jobq.done { attempt = job.attempt }"
   end)
 
+  it("may differ in what differs anyhow", function()
+    right [[
+      local token = jobq.crypto.random(8, "hex")
+      local id = jobq.enqueue("mail", { token = token }, { unique_key = "x" })
+      jobq.sleep(1)
+      return jobq.done { token = token, id = id, at = os.time() }]]
+    wrong([[
+      local token = jobq.crypto.random(8, "hex")
+      jobq.enqueue("mail", { token = token })]], "job mail: twice instead of once")
+    wrong([[
+      local known = job:last_checkpoint()
+      job:checkpoint(1)
+      return jobq.done { token = jobq.crypto.random(8, "hex"), n = known or 0 }]], "the result is")
+  end)
+
   it("executes nothing when it is killed", function()
     wrong([[
       local mark <close> = setmetatable({}, { __close = function() jobq.sleep(9) end })
@@ -241,6 +256,15 @@ describe("a handler that is killed everywhere", function()
       right(("jobq.step_tx('add', %s) jobq.sleep(1)"):format(change:format ""))
       wrong(("jobq.sql.transaction(%s)"):format(change:format ""), "after commit")
       assert.equal(4, db:value "select count(*) from effect")
+    end)
+
+    it("sees whether a time is set, not which", function()
+      db:query "insert into effect (n) values (1), (2)"
+      right "jobq.must(jobq.sql.query 'update effect set at = clock_timestamp()') jobq.sleep(1)"
+      db:query "update effect set at = null"
+      wrong("for n = (job:last_checkpoint() or 0) + 1, 2 do job:checkpoint(n)\n"
+        .. "jobq.must(jobq.sql.query('update effect set at = now() where n = $1', n)) end",
+        'row in effect {"n": 1, "at": "set"}: not at all instead of once')
     end)
 
     it("changes nothing that is not committed, and holds no lock", function()

@@ -80,31 +80,34 @@ end
 
 ---- what is in it ----
 
---- Tables of the application; left out are columns that are not the same each time: times, what
---- a sequence or a function counts up, and what refers to these.
+--- Tables of the application; made are columns that are not the same each time: what a sequence
+--- or a function counts up, what refers to that, and times, of which counts whether they are there.
 local TABLES = [[
-  with made as (
-    select a.attrelid, a.attnum, a.attname, a.attidentity <> ''
-      or a.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype)
-      or coalesce(pg_get_expr(d.adbin, d.adrelid), '') ~ 'nextval|random|uuid' as is_made
-    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attnum > 0 and not a.attisdropped
-  ), refers as (
-    select c.conrelid, unnest(c.conkey) as attnum from pg_constraint c
+  with made as materialized (
+    select c.oid, a.attnum, a.attname, a.attidentity <> ''
+      or coalesce(pg_get_expr(d.adbin, d.adrelid), '') ~ 'nextval|random|uuid' as is_made,
+      a.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype) as is_time
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where c.relkind = 'r' and n.nspname !~ '^(pg_|information_schema$|jobq$|jobq_start$)'
+  ), refers as materialized (
+    select c.conrelid as oid, unnest(c.conkey) as attnum from pg_constraint c
     where c.contype = 'f' and exists (select from made m
-      where m.attrelid = c.confrelid and m.attnum = any (c.confkey) and m.is_made)
+      where m.oid = c.confrelid and m.attnum = any (c.confkey) and m.is_made)
   )
-  select c.oid::regclass::text as name, coalesce(json_agg(m.attname) filter (where m.is_made
-      or m.attname in ('job_id', 'batch_id') or exists (select from refers r
-        where r.conrelid = m.attrelid and r.attnum = m.attnum)), '[]')::text as made
-  from pg_class c join made m on m.attrelid = c.oid
-  where c.relkind = 'r' and c.relnamespace::regnamespace::text
-    !~ '^(pg_|information_schema$|jobq$|jobq_start$)'
-  group by c.oid order by 1]]
+  select oid::regclass::text as name,
+    coalesce(array_agg(attname::text) filter (where is_made or is_time
+      or attname in ('job_id', 'batch_id') or (oid, attnum) in (select * from refers)), '{}') as made,
+    coalesce(array_agg(attname::text) filter (where is_time), '{}') as times
+  from made group by oid order by 1]]
 
 local ROWS = [[
-  select (to_jsonb(t) - array(select jsonb_array_elements_text($1::jsonb)))::text as row,
-    count(*)::int as times from %s t group by 1]]
+  select (to_jsonb(t) - $1::text[] || coalesce((
+      select jsonb_object_agg(name, 'set') from unnest($2::text[]) as name
+      where to_jsonb(t) -> name <> 'null'), '{}'))::text as row,
+    count(*)::int as times
+  from %s t group by 1]]
 
 local QUEUE = {
   { "jobq.job", "select kind || ' ' || args::text as row, count(*)::int as times "
@@ -121,7 +124,7 @@ function M.add_effects(list, database)
     end
   end
   for _, tbl in ipairs(database:query(TABLES)) do
-    add(tbl.name, database:query(ROWS:format(tbl.name), tbl.made))
+    add(tbl.name, database:query(ROWS:format(tbl.name), tbl.made, tbl.times))
   end
   for _, each in ipairs(QUEUE) do
     add(each[1], database:query(each[2]))
