@@ -245,6 +245,18 @@ describe("http in a spec", function()
     assert.same({ "too slow (timeout)", "timeout" }, { report.error, report.code })
   end)
 
+  it("writes a body to its file, but no refusal", function()
+    local path = t.folder() .. "/body"
+    local words = "return jobq.done(jobq.http.get('http://shop.test/', { to_file = %q }).body)"
+    local fetch = handler(words:format(path))
+    t.http.on("GET", "http://shop.test/", { status = 404, body = "none" })
+    assert.equal("none", fetch().result)
+    assert.is_nil(files.read(path))
+    t.http.on("GET", "http://shop.test/", { body = "one" })
+    assert.is_nil(fetch().result)
+    assert.equal("one", files.read(path))
+  end)
+
   it("goes well with must", function()
     t.http.on("GET", "http://shop.test/", 404)
     local report = handler("jobq.must(jobq.http.get 'http://shop.test/')") ()

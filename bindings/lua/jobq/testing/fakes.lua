@@ -128,23 +128,28 @@ local function http_body(reply)
   return reply.json ~= nil and core.json.encode(reply.json) or reply.body or ""
 end
 
+--- What answers a request, as a table.
+local function complete_reply(given, request)
+  given = type(given) == "function" and given(request) or given
+  return type(given) == "number" and { status = given } or given
+end
+
 --- In the order of what core.http.perform gives.
-local function http_reply(reply, request, to_file)
-  reply = type(reply) == "function" and reply(request) or reply
-  reply = type(reply) == "number" and { status = reply } or reply
+local function http_reply(given, request, to_file)
+  local reply = complete_reply(given, request)
   if type(reply[1]) == "string" then
     return nil, reply[2] or reply[1], reply[1] -- code, message
   end
-  local body = http_body(reply)
+  local body, status = http_body(reply), reply.status or 200
   local size = #body
-  if to_file then
+  if to_file and status // 100 == 2 then
     local written, message, code = core.fs.write(to_file, body)
     if not written then
       return nil, message, code
     end
     body = nil
   end
-  return reply.status or 200, head_of(reply), body, request.url, 0, size, "1.1"
+  return status, head_of(reply), body, request.url, 0, size, "1.1"
 end
 
 local function add_http(fake, world)
