@@ -6,22 +6,23 @@ local M = {}
 
 local FORMAT = 1 -- of the manifest
 
---- Calls visit(name, path) for each file, in order; one folder's names at a time are held.
+--- Calls visit(name, path, bytes) for each file, in order; one folder's names at a time are held.
 local function walk(root, visit, inside)
   for _, name in ipairs(jobq.must(jobq.fs.list(root .. (inside or "")))) do
     local below = (inside or "") .. "/" .. name
-    if jobq.must(jobq.fs.stat(root .. below)).type == "dir" then
+    local stat = jobq.must(jobq.fs.stat(root .. below))
+    if stat.type == "dir" then
       walk(root, visit, below)
     else
-      visit(below:sub(2), root .. below)
+      visit(below:sub(2), root .. below, stat.size)
     end
   end
 end
 
-local function describe(name, path)
+local function describe(name, path, bytes)
   return jobq.json.encode {
     path = name,
-    bytes = jobq.must(jobq.fs.stat(path)).size,
+    bytes = bytes,
     sha256 = jobq.must(jobq.crypto.hash_file("sha256", path, "hex")),
   }
 end
@@ -35,8 +36,8 @@ local function write_manifest(folder, head)
   local start = jobq.json.encode(head):sub(1, -2) .. ',"files":[\n'
   local rest = folder .. "/../manifest"
   jobq.must(jobq.fs.write(rest, start))
-  walk(folder, function(name, file)
-    jobq.must(jobq.fs.append(rest, (count > 0 and ",\n" or "") .. describe(name, file)))
+  walk(folder, function(name, file, bytes)
+    jobq.must(jobq.fs.append(rest, (count > 0 and ",\n" or "") .. describe(name, file, bytes)))
     count = count + 1
   end)
   jobq.must(jobq.fs.append(rest, "\n]}\n"))

@@ -45,9 +45,11 @@ function M.open(job, user)
 end
 
 local function path_of(state, name, ...)
-  local path = ("%s/%s/" .. name):format(state.scratch, state.name, ...)
-  jobq.must(jobq.fs.make_dir((path:match "^(.*)/")))
-  return path
+  return ("%s/%s/" .. name):format(state.scratch, state.name, ...)
+end
+
+local function make_folder(state, name, ...)
+  jobq.must(jobq.fs.make_dir(path_of(state, name, ...)))
 end
 
 local function write_json(state, name, value)
@@ -108,6 +110,7 @@ end
 
 local function room(job, state, room_id, filter)
   local details = matrix.find { "/_synapse/admin/v1/rooms/%s", room_id }
+  make_folder(state, "rooms/%05d", state.room)
   write_json(state, ("rooms/%05d/room.json"):format(state.room), details or { room_id = room_id })
   while not message_page(state, room_id, filter) do
     job:checkpoint(state)
@@ -157,6 +160,7 @@ local function media_page(job, state)
     order_by = "created_ts", dir = "f" }
   local page = matrix.get({ "/_synapse/admin/v1/users/%s/media", state.user }, query)
   local missing = 0
+  make_folder(state, "media/%06d", state.media_from)
   for i, medium in ipairs(page.media) do
     missing = missing + download(job, state, medium)
     job:progress(0.8 + 0.15 * (state.media_from + i) / page.total, "media")
