@@ -149,7 +149,8 @@ describe("matrix.profile_sync", function()
     t.config { ["matrix.page"] = 1 }
     for i = 2, 3 do
       on("GET", ADMIN .. "/v2/users/%40a" .. i, { displayname = i == 2 and "A2" or "old" })
-      on("PUT", URL .. "/_matrix/client/v3/profile/%40a" .. i .. "/displayname", {}, { again = true })
+      on("PUT", URL .. "/_matrix/client/v3/profile/%40a" .. i .. "/displayname", {},
+        { again = true })
     end
     t.crash_everywhere()
     local report = run("matrix.profile_sync", {})

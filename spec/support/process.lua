@@ -9,7 +9,8 @@
 --
 -- Every process is the leader of its own group. What a spec has left running is killed, the whole
 -- group, before the next one starts a process and at the end of its file (with of_file = true only
--- then: a server that all its specs talk to); and all end with busted, even if that is killed. If a spec failed, the last words of its processes are printed.
+-- then: a server that all its specs talk to); and all end with busted, even if that is killed. If a
+-- spec failed, the last words of its processes are printed.
 local uv = require "luv"
 local files = require "support.files"
 
