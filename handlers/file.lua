@@ -14,19 +14,7 @@ local upload = require "lib.file.upload"
 
 local PATH = { "string", min = 1, max = 4096, summary = "as uploads/ann/photo.jpg" }
 
---- Codes that another attempt cannot mend.
-local PERMANENT = { ENOENT = true, http_403 = true, outside = true, refused = true }
-
-local function ended(result, why, code)
-  if result then
-    return jobq.done(result)
-  elseif PERMANENT[code] then
-    return jobq.discard(why)
-  end
-  return nil, why, code -- tried again later
-end
-
----- the steps of an upload: each gives what it has found out of the file ----
+---- the steps of an upload: each gives what it has found out ----
 
 local STEPS = { "look", "scan", "clean", "measure" }
 local step = {}
@@ -35,24 +23,16 @@ step.look = inspect.look
 
 --- Nothing is clean that no scanner has said to be clean.
 function step.scan(file)
-  if not jobq.config.file.scan then
-    return { scanned = false }
-  end
-  return clamd.scan_file(file)
+  return jobq.config.file.scan and clamd.scan(file) or { scanned = false }
 end
 
 --- An image is turned as it is to be seen, and loses what it says of whoever took it.
 function step.clean(file, known)
-  if not image.is_one(known.content_type) then
-    return {}
+  if image.is_one(known.content_type) then
+    local clean = image.clean(file, known.content_type, known.pages)
+    file:replace(clean, known.content_type)
   end
-  return file:with(function(path, folder)
-    local clean, why, code = image.clean(path, known.content_type, known.pages, folder)
-    if not clean then
-      return nil, why, code
-    end
-    return file:replace(clean, known.content_type)
-  end)
+  return {}
 end
 
 function step.measure(file, known)
@@ -61,103 +41,53 @@ end
 
 --- Does one of them, once in the life of the job, and adds what it found to what is known.
 local function take(job, name, file, known)
-  local found, why, code = jobq.step(name, function() return step[name](file, known) end)
-  if not found then
-    return nil, why, code
-  end
-  for key, value in pairs(type(found) == "table" and found or {}) do
+  local found = jobq.step(name, function() return step[name](file, known) end)
+  for key, value in pairs(found) do
     known[key] = value
   end
-  job.log:info(name, known)
-  return true
+  job.log:info(name, found)
 end
 
 local function quarantine(job, file, known)
-  local name = ("%s/%s"):format(jobq.config.file.quarantine, file.name)
-  job.log:warn("infected", { path = file.name, virus = known.virus, moved_to = name })
-  local moved, why, code = jobq.step("quarantine", function()
-    return file.storage:move(file.name, name)
-  end)
-  known.status, known.quarantine = "quarantined", name
-  return moved and known, why, code
-end
-
-local function add_thumbnails(job, file, known)
-  if not image.is_one(known.content_type) then
-    return known
-  end
-  local settings = jobq.config.file
-  local why, code
-  known.thumbnails, why, code = thumbnails.make(job, file, settings.sizes, settings.formats)
-  return known.thumbnails and known, why, code
+  known.status = "quarantined"
+  known.quarantine = ("%s/%s"):format(jobq.config.file.quarantine, file.name)
+  job.log:warn("infected", { path = file.name, virus = known.virus, to = known.quarantine })
+  jobq.step("quarantine", function() return file:move(known.quarantine) end)
+  return known
 end
 
 local function process(job, file)
-  local known = { status = "ready" }
-  for _, name in ipairs(STEPS) do
-    local fine, why, code = take(job, name, file, known)
-    if not fine then
-      return nil, why, code
-    elseif known.virus then
+  local known, settings = { status = "ready" }, jobq.config.file
+  for i, name in ipairs(STEPS) do
+    take(job, name, file, known)
+    if known.virus then
       return quarantine(job, file, known)
     end
+    job:progress(i / #STEPS / 2, name)
   end
-  return add_thumbnails(job, file, known)
+  if image.is_one(known.content_type) then
+    known.thumbnails = thumbnails.make(job, file, settings.sizes, settings.formats, 0.5)
+  end
+  return known
 end
 
 local function record(job, facts)
-  return jobq.step("record", function() return upload.record(job.args.upload, facts) end)
+  jobq.step("record", function()
+    upload.record(job.args.upload, facts)
+    return true
+  end)
 end
 
---- A file that is not taken is said to be so in its row, too.
-local function conclude(job, known, why, code)
-  local facts = known or PERMANENT[code] and { status = "refused" }
-  if facts then
-    local kept, problem, problem_code = record(job, facts)
-    if not kept then
-      return nil, problem, problem_code
+--- The row says so, too, when a file is not taken.
+local function process_or_refuse(job, file)
+  local ok, known = pcall(process, job, file)
+  if not ok then
+    if type(known) == "table" and known.verdict == "discard" then
+      record(job, { status = "refused" })
     end
+    error(known, 0)
   end
-  return known, why, code
-end
-
-local function process_upload(job)
-  local name, why, code = upload.path(job.args.upload)
-  if not name then
-    return nil, why, code
-  end
-  local file <close> = stored.new(job, name)
-  local known
-  known, why, code = process(job, file)
-  return conclude(job, known, why, code)
-end
-
----- the other kinds ----
-
-local function make_thumbnails(job)
-  local file <close> = stored.new(job, job.args.path)
-  local known, why, code = inspect.look(file)
-  if not known then
-    return nil, why, code
-  elseif not image.is_one(known.content_type) then
-    return nil, ("%s is %s, expected an image"):format(file.name, known.content_type), "refused"
-  end
-  local settings, args = jobq.config.file, job.args
-  return thumbnails.make(job, file, args.sizes or settings.sizes, args.formats or settings.formats)
-end
-
-local function scan(job)
-  local file <close> = stored.new(job, job.args.path)
-  local found, why, code = jobq.step("scan", function() return clamd.scan_file(file) end)
-  if found and found.virus then
-    return quarantine(job, file, found)
-  end
-  return found, why, code
-end
-
-local function compress(job)
-  local file <close> = stored.new(job, job.args.path)
-  return pack.compress(file, job.args)
+  return known
 end
 
 return {
@@ -169,7 +99,10 @@ return {
     args = { upload = { "integer", min = 1, summary = "the id of its row" } },
 
     run = function(job)
-      return ended(process_upload(job))
+      local file <close> = stored.new(job, upload.path(job.args.upload))
+      local known = process_or_refuse(job, file)
+      record(job, known)
+      return jobq.done(known)
     end,
   },
 
@@ -191,7 +124,13 @@ return {
     },
 
     run = function(job)
-      return ended(make_thumbnails(job))
+      local file <close> = stored.new(job, job.args.path)
+      local known, settings = inspect.look(file), jobq.config.file
+      if not image.is_one(known.content_type) then
+        return jobq.discard(("%s is %s, expected an image"):format(file.name, known.content_type))
+      end
+      return jobq.done(thumbnails.make(job, file, job.args.sizes or settings.sizes,
+        job.args.formats or settings.formats, 0))
     end,
   },
 
@@ -203,7 +142,9 @@ return {
     args = { path = PATH },
 
     run = function(job)
-      return ended(scan(job))
+      local file <close> = stored.new(job, job.args.path)
+      local found = jobq.step("scan", function() return clamd.scan(file) end)
+      return jobq.done(found.virus and quarantine(job, file, found) or found)
     end,
   },
 
@@ -219,7 +160,8 @@ return {
     },
 
     run = function(job)
-      return ended(compress(job))
+      local file <close> = stored.new(job, job.args.path)
+      return jobq.done(pack.compress(file, job.args))
     end,
   },
 }

@@ -1,5 +1,5 @@
 --- Images, by the programs of libvips (Debian: libvips-tools), each in a process of its own, with
---- limits. They read from stdin, so no name of a file means anything to them.
+--- limits. They read stdin, so no name of a file means anything to them. A failure ends the run.
 local jobq = require "jobq"
 
 local M = {}
@@ -29,17 +29,18 @@ local SUFFIXES = { jpeg = "jpg", webp = "webp", avif = "avif" }
 --- Not of the image: the next attempt may have more room.
 local PASSING = { "[Ww]rite", "[Nn]o space", "[Mm]emory", "[Tt]oo many open files" }
 
-local function explain(stderr)
+local function fail(name, stderr)
   local last = stderr:match("([^\n]+)\n*$") or "no reason given"
   for _, pattern in ipairs(PASSING) do
     if stderr:find(pattern) then
-      return nil, last
+      error(jobq.retry(last))
     end
   end
-  return nil, "not a sound image: " .. last, "refused"
+  error(jobq.discard(("%s is not a sound image: %s"):format(name, last)))
 end
 
-local function vips(words, path, cwd)
+--- What it prints; path is the file, or what was made of it.
+local function vips(file, path, words, cwd)
   local settings = jobq.config.file
   local result, why, code, run = jobq.process.run(words, {
     stdin_file = path, cwd = cwd, memory = settings.memory, timeout = settings.image_seconds,
@@ -49,11 +50,11 @@ local function vips(words, path, cwd)
   if result then
     return result.stdout
   elseif code == "ENOENT" and not run then
-    return nil, why .. HINT
+    error(jobq.retry(why .. HINT))
   elseif code:find "^exit_" then
-    return explain(run.stderr)
+    fail(file.name, run.stderr)
   end
-  return nil, why, code
+  error(jobq.retry(why))
 end
 
 function M.is_one(content_type)
@@ -67,39 +68,40 @@ local function swap_if_turned(size, orientation)
   return size
 end
 
---- From the header, nothing is decoded: width and height as they are seen, and pages.
-function M.size(path)
-  local text, why, code = vips({ "vipsheader", "-a", "stdin" }, path)
-  if not text then
-    return nil, why, code
-  end
+local function size_of(file, path)
+  local text = "\n" .. vips(file, path, { "vipsheader", "-a", "stdin" })
   local function field(name)
     return math.tointeger(tonumber(text:match("\n" .. name .. ": (%d+)")))
   end
-  text = "\n" .. text
   local size = { width = field "width", height = field "height", pages = field "n%-pages" or 1 }
   return swap_if_turned(size, field "orientation" or 1)
 end
 
---- A copy that is turned as it is to be seen, in sRGB, and says nothing of whoever took it.
-function M.clean(path, content_type, pages, cwd)
-  local output = "cleaned." .. TYPES[content_type]
-  local input = pages > 1 and "stdin[fail_on=error,n=-1]" or "stdin[fail_on=error]"
-  local fine, why, code = vips({
-    "vipsthumbnail", input, "--size", "10000000x10000000>", "--export-profile", "srgb",
-    "--output", output,
-  }, path, cwd)
-  return fine and ("%s/%s"):format(cwd, output:match("^[^%[]*")), why, code
+--- From the header, nothing is decoded: width and height as they are seen, and pages.
+function M.size(file)
+  return size_of(file, file:path())
 end
 
---- Fits into a square of size pixels; what is smaller stays as it is.
-function M.thumbnail(path, size, format, cwd)
-  local output = "thumbnail." .. FORMATS[format]
-  local fine, why, code = vips({
-    "vipsthumbnail", "stdin[fail_on=error]", "--size", ("%dx%d>"):format(size, size),
-    "--export-profile", "srgb", "--output", output,
-  }, path, cwd)
-  return fine and ("%s/%s"):format(cwd, output:match("^[^%[]*")), why, code
+--- The path of a new image in the scratch folder. output: "thumbnail.jpg[strip]"
+local function write(file, input, size, output)
+  local folder = file:folder()
+  vips(file, file:path(), {
+    "vipsthumbnail", input, "--size", size, "--export-profile", "srgb", "--output", output,
+  }, folder)
+  return ("%s/%s"):format(folder, output:match "^[^%[]*")
+end
+
+--- A copy that is turned as it is to be seen, in sRGB, and says nothing of whoever took it.
+function M.clean(file, content_type, pages)
+  local input = pages > 1 and "stdin[fail_on=error,n=-1]" or "stdin[fail_on=error]"
+  return write(file, input, "10000000x10000000>", "cleaned." .. TYPES[content_type])
+end
+
+--- Fits into a square of size pixels; what is smaller stays as it is. Its path and its size.
+function M.thumbnail(file, size, format)
+  local path = write(file, "stdin[fail_on=error]", ("%dx%d>"):format(size, size),
+    "thumbnail." .. FORMATS[format])
+  return path, size_of(file, path)
 end
 
 function M.suffix(format)

@@ -1,11 +1,15 @@
---- A stored file in the hands of a run: a local file once it is needed, and a scratch folder.
+--- A stored file in the hands of a run: a local file once it is needed, and a scratch folder. What
+--- cannot be done ends the run (need.lua).
 ---
 ---   local file <close> = stored.new(job, "uploads/ann/photo.jpg")
 local jobq = require "jobq"
+local need = require "lib.file.need"
 local scratch = require "lib.file.scratch"
 local storage = require "lib.storage"
 
 local M = {}
+
+local TOO_LARGE = "%s has %d bytes, more than %d\nhint: the setting file.max_bytes"
 
 local Stored = {}
 Stored.__index = Stored
@@ -18,64 +22,46 @@ function Stored:__close()
   self.scratch:remove()
 end
 
-local function check_size(name, stat)
-  local max = jobq.config.file.max_bytes
-  if stat.size > max then
-    return nil, ("%s has %d bytes, more than %d\nhint: the setting file.max_bytes"):format(
-      name, stat.size, max), "refused"
-  end
-  return true
-end
-
 local function fetch(self)
-  local stat, why, code = self.storage:stat(self.name)
-  local fine = stat
-  if stat and stat.type == "file" then
-    fine, why, code = check_size(self.name, stat)
+  local stat, max = need(self.storage:stat(self.name)), jobq.config.file.max_bytes
+  if stat.type == "file" and stat.size > max then
+    error(jobq.discard(TOO_LARGE:format(self.name, stat.size, max)))
   end
-  if not fine then
-    return nil, why, code
-  end
-  return self.storage:fetch(self.name, self.scratch)
+  return need(self.storage:fetch(self.name, self.scratch))
 end
 
 --- Where it is here: a file, or a folder.
 function Stored:path()
-  if not self.here then
-    local path, why, code = fetch(self)
-    if not path then
-      return nil, why, code
-    end
-    self.here = path
-  end
+  self.here = self.here or fetch(self)
   return self.here
 end
 
---- The same as lib/storage says, with this file's storage and scratch folder.
+function Stored:stat()
+  return need(jobq.fs.stat(self:path()))
+end
+
+--- For what is not finished.
+function Stored:folder()
+  return need(self.scratch:folder())
+end
+
+--- Gives name to what make(path) writes.
 function Stored:make(name, make)
-  return self.storage:make(name, self.scratch, make)
+  return need(self.storage:make(name, self.scratch, make))
+end
+
+function Stored:put(from, name, content_type)
+  return need(self.storage:put(from, name, content_type))
 end
 
 --- Puts another content in its place.
 function Stored:replace(path, content_type)
-  local done, why, code = self.storage:put(path, self.name, content_type)
-  if done then
-    self.here = path
-  end
-  return done, why, code
+  self:put(path, self.name, content_type)
+  self.here = path
 end
 
---- Calls f(path, folder) with where the file is, and the scratch folder.
-function Stored:with(f)
-  local path, why, code = self:path()
-  local folder
-  if path then
-    folder, why, code = self.scratch:folder()
-  end
-  if not folder then
-    return nil, why, code
-  end
-  return f(path, folder)
+function Stored:move(name)
+  return need(self.storage:move(self.name, name))
 end
 
 return M

@@ -1,6 +1,4 @@
 --- What a file is by its content, whatever its name says.
-local jobq = require "jobq"
-
 local M = {}
 
 M.BYTES = 4096 -- of the beginning: all that is looked at
@@ -94,11 +92,6 @@ function M.is_in(name, list)
     end
   end
   return false
-end
-
-function M.of_file(path)
-  local head, why, code = jobq.fs.read(path, { length = M.BYTES })
-  return head and M.of(head), why, code
 end
 
 return M

@@ -4,20 +4,20 @@ local jobq = require "jobq"
 local M = {}
 
 --- A statement that cannot be right is not tried again: SQLSTATE class 42.
-local function explain(setting, why, code)
-  if tostring(code):find("^42") then
-    return nil, ("%s\nhint: the statement is the setting %s"):format(why, setting), "refused"
+local function fail(setting, why, code)
+  if tostring(code):find "^42" then
+    error(jobq.discard(("%s\nhint: the statement is the setting %s"):format(why, setting)))
   end
-  return nil, why, code
+  error(jobq.retry(why))
 end
 
 --- Where its file is.
 function M.path(id)
   local path, why, code = jobq.sql.value(jobq.config.file.find, id)
   if path == nil and code then
-    return explain("file.find", why, code)
+    fail("file.find", why, code)
   elseif path == nil then
-    return nil, ("there is no upload %d"):format(id), "refused"
+    error(jobq.discard(("there is no upload %d"):format(id)))
   end
   return path
 end
@@ -26,9 +26,8 @@ end
 function M.record(id, facts)
   local rows, why, code = jobq.sql.query(jobq.config.file.record, id, facts)
   if not rows then
-    return explain("file.record", why, code)
+    fail("file.record", why, code)
   end
-  return true
 end
 
 return M
