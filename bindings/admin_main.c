@@ -19,6 +19,7 @@
 #include "core/base/mem.h"
 
 #include "bindings/admin_host.h"
+#include "bindings/crypto.h"
 #include "bindings/embedded_lua.h"
 #include "bindings/json.h"
 #include "bindings/pg.h"
@@ -39,6 +40,7 @@ static const char *const shared[] = {
 static int find_scripts(struct buffer *dir);
 static void program_dir(struct buffer *out);
 static int open_json(lua_State *L);
+static int open_keys(lua_State *L);
 static int open_shared(lua_State *L);
 static void open_libraries(lua_State *L, const char *scripts);
 static int run(lua_State *L);
@@ -151,6 +153,8 @@ static void open_libraries(lua_State *L, const char *scripts)
     lua_setfield(L, -2, "jobq.json");
     lua_pushcfunction(L, luaopen_jobq_host);
     lua_setfield(L, -2, "jobq.host");
+    lua_pushcfunction(L, open_keys);
+    lua_setfield(L, -2, "jobq.keys");
     for (size_t i = 0; i < LENGTH_OF(shared); i++) {
         lua_pushcfunction(L, open_shared);
         lua_setfield(L, -2, shared[i]);
@@ -161,6 +165,23 @@ static void open_libraries(lua_State *L, const char *scripts)
 static int open_json(lua_State *L)
 {
     json_open(L);
+    return 1;
+}
+
+/* What jobq.crypto knows of keys and does without waiting. */
+static int open_keys(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"decode", bind_crypto_decode},
+        {"encode", bind_crypto_encode},
+        {"load_raw", bind_crypto_load_raw},
+        {"public", bind_crypto_key_public},
+        {"random", bind_crypto_random},
+        {"raw", bind_crypto_key_raw},
+        {NULL, NULL},
+    };
+
+    luaL_newlib(L, functions);
     return 1;
 }
 

@@ -86,4 +86,91 @@ processed_at = now() where id = $1]],
         order by matrix_id limit $2::bigint]],
     },
   },
+  notification = {
+    ttl = {
+      "integer", min = 0, max = 2419200, default = 86400,
+      summary = "seconds that services keep what they cannot deliver",
+    },
+    vapid_key = { "string?", secret = true, summary = "web push: our key, by jobq vapid" },
+    vapid_subject = {
+      "string?", summary = "web push: where their operators reach us, mailto: or https:",
+    },
+    fcm_account = { "string?", secret = true, summary = "FCM: the service account's JSON file" },
+    fcm_url = { "url", default = "https://fcm.googleapis.com", summary = "FCM: where it is" },
+    apns_key = { "string?", secret = true, summary = "APNs: the .p8 file" },
+    apns_key_id = { "string?", summary = "APNs: that key's id" },
+    apns_team = { "string?", summary = "APNs: the team's id" },
+    apns_topic = { "string?", summary = "APNs: the application's bundle id" },
+    apns_url = {
+      "url", default = "https://api.push.apple.com",
+      summary = "APNs: where it is; https://api.sandbox.push.apple.com for development",
+    },
+    ntfy_url = { "url", default = "https://ntfy.sh", summary = "ntfy: the server" },
+    ntfy_token = { "string?", secret = true, summary = "ntfy: an access token" },
+    targets = {
+      "string", summary = "where topic $2 goes to user $1: id, channel, address, keys",
+      default = [[
+        select s.id, s.channel, s.address, s.keys from app.subscriptions s
+        where s.user_id = $1::bigint and not exists (
+          select from app.preferences p where p.user_id = s.user_id and p.topic = $2::text
+            and p.channel = s.channel and not p.wanted)
+        order by s.id]],
+    },
+    gone = {
+      "string", summary = "removes subscription $1, which the service does not know any more",
+      default = "delete from app.subscriptions where id = $1::bigint",
+    },
+    show = {
+      "string", summary = "in the application: user, topic, title, body, url and a key, once",
+      default = [[
+        insert into app.notifications (user_id, topic, title, body, url, dedup_key)
+        select u.id, $2::text, $3::text, $4::text, $5::text, $6::text from app.users u
+        where u.id = $1::bigint and not exists (
+          select from app.preferences p where p.user_id = u.id and p.topic = $2::text
+            and p.channel = 'app' and not p.wanted)
+        on conflict (dedup_key) do nothing]],
+    },
+    quiet = {
+      "string", summary = "seconds until the quiet hours of user $1 end; null: it is not quiet",
+      default = [[
+        select ceil(extract(epoch from (
+          select max(w.ends at time zone u.time_zone) - now()
+          from (select now() at time zone u.time_zone as clock) l,
+            generate_series(0, 1) as ago, lateral (select l.clock::date - ago as day) d,
+            lateral (select day + u.quiet_from as begins, day + u.quiet_to + case
+              when u.quiet_to < u.quiet_from then interval '1 day' else '0' end as ends) w
+          where l.clock >= w.begins and l.clock < w.ends)))::int as seconds
+        from app.users u where u.id = $1::bigint]],
+    },
+    audience = {
+      "string", summary = "users that a batch of topic $1 goes to: $3 behind id $2, or those of $4",
+      default = [[
+        select u.id from app.users u
+        where $1::text <> '' and u.id > $2::bigint
+          and ($4::bigint[] is null or u.id = any ($4::bigint[]))
+        order by u.id limit $3::bigint]],
+    },
+    digest_title = { "string", default = "$count new for you", summary = "of a digest" },
+    digest_url = { "string?", summary = "where a click on a digest leads" },
+    digest_users = {
+      "string", summary = "users that have something to be told",
+      default = [[
+        select distinct n.user_id as "user" from app.notifications n
+        where n.digested_at is null and n.read_at is null
+          and exists (select from app.subscriptions s where s.user_id = n.user_id)]],
+    },
+    digest_items = {
+      "string", summary = "id and title of what user $1 is to be told",
+      default = [[
+        select n.id, n.title from app.notifications n
+        where n.user_id = $1::bigint and n.digested_at is null and n.read_at is null
+        order by n.id limit 100]],
+    },
+    digest_mark = {
+      "string", summary = "notes that what has the ids of $1 has been told",
+      default = [[
+        update app.notifications set digested_at = now()
+        where id = any ($1::bigint[]) and digested_at is null]],
+    },
+  },
 }
