@@ -72,6 +72,7 @@ static const luaL_Reg fs_functions[] = {
     {"append", bind_fs_append},
     {"below", bind_fs_below},
     {"copy", bind_fs_copy},
+    {"entries", bind_fs_entries},
     {"exists", bind_fs_exists},
     {"list", bind_fs_list},
     {"make_dir", bind_fs_make_dir},
@@ -80,6 +81,7 @@ static const luaL_Reg fs_functions[] = {
     {"rename", bind_fs_rename},
     {"stat", bind_fs_stat},
     {"temp_dir", bind_fs_temp_dir},
+    {"unlink", bind_fs_unlink},
     {"write", bind_fs_write},
     {NULL, NULL},
 };

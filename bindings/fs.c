@@ -9,7 +9,7 @@
 
 #include <lauxlib.h>
 
-#include "bindings/fs_work.h"
+#include "bindings/fs_tree.h"
 #include "bindings/offload.h"
 #include "bindings/options.h"
 
@@ -109,24 +109,43 @@ static int push_found(struct fs_work *w, lua_State *L)
     return 1;
 }
 
-static int push_stat(struct fs_work *w, lua_State *L)
-{
-    lua_createtable(L, 0, 3);
-    lua_pushinteger(L, w->bytes);
-    lua_setfield(L, -2, "size");
-    lua_pushstring(L, w->type);
-    lua_setfield(L, -2, "type");
-    lua_pushnumber(L, w->mtime);
-    lua_setfield(L, -2, "mtime");
-    return 1;
-}
-
 static int push_names(struct fs_work *w, lua_State *L)
 {
     lua_createtable(L, w->nnames, 0);
     for (int i = 0; i < w->nnames; i++) {
         lua_pushstring(L, w->names[i]->d_name);
         lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static void set_entry(lua_State *L, const char *type, int64_t bytes, double mtime)
+{
+    lua_pushinteger(L, bytes);
+    lua_setfield(L, -2, "size");
+    lua_pushstring(L, type);
+    lua_setfield(L, -2, "type");
+    lua_pushnumber(L, mtime);
+    lua_setfield(L, -2, "mtime");
+}
+
+static int push_stat(struct fs_work *w, lua_State *L)
+{
+    lua_createtable(L, 0, 3);
+    set_entry(L, w->type, w->bytes, w->mtime);
+    return 1;
+}
+
+static int push_entries(struct fs_work *w, lua_State *L)
+{
+    lua_createtable(L, (int)w->entry_count, 0);
+    for (size_t i = 0; i < w->entry_count; i++) {
+        const struct fs_entry *e = &w->entries[i];
+        lua_createtable(L, 0, 4);
+        lua_pushstring(L, e->name);
+        lua_setfield(L, -2, "name");
+        set_entry(L, e->type, e->bytes, e->mtime);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;
 }
@@ -245,6 +264,16 @@ int bind_fs_exists(lua_State *L)
 int bind_fs_below(lua_State *L)
 {
     return with_target(L, fs_below, push_text);
+}
+
+int bind_fs_entries(lua_State *L)
+{
+    return with_target(L, fs_entries, push_entries);
+}
+
+int bind_fs_unlink(lua_State *L)
+{
+    return with_target(L, fs_unlink, push_true);
 }
 
 int bind_fs_temp_dir(lua_State *L)

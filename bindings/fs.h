@@ -28,6 +28,9 @@ int bind_fs_exists(lua_State *L);   /* path -> boolean */
  */
 int bind_fs_below(lua_State *L);
 
+/* root, path -> sorted array of {name, type, size, mtime}; follows no link below root */
+int bind_fs_entries(lua_State *L);
+int bind_fs_unlink(lua_State *L);   /* root, path -> true; a file, a link or an empty folder */
 int bind_fs_temp_dir(lua_State *L); /* -> path of a new folder, mode 0700; the caller removes it */
 
 #endif

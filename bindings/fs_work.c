@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bindings/fs_tree.h"
 #include "bindings/new_file.h"
 
 #define BLOCK ((size_t)64 * 1024)
@@ -21,6 +22,10 @@ void fs_work_fini(struct fs_work *w)
         free(w->names[i]);
     }
     free(w->names);
+    for (size_t i = 0; i < w->entry_count; i++) {
+        free(w->entries[i].name);
+    }
+    free(w->entries);
     buffer_fini(&w->data);
     free(w->path);
     free(w->to);

@@ -13,6 +13,8 @@
 /* What fs_below() answers beside 0 and -errno; data is the root, links followed. */
 #define FS_OUTSIDE 1
 
+struct fs_entry;
+
 struct fs_work {
     int (*run)(struct fs_work *w); /* one of the functions below: 0 or -errno */
     atomic_bool *dropped;          /* borrowed; true: nobody waits any more */
@@ -31,6 +33,9 @@ struct fs_work {
     double mtime;          /* Unix seconds */
     struct dirent **names; /* owned, sorted */
     int nnames;
+    struct fs_entry *entries; /* owned, sorted; see fs_tree.h */
+    size_t entry_count;
+    size_t entry_capacity;
 };
 
 void fs_work_fini(struct fs_work *w);

@@ -5,6 +5,13 @@ error("meta files are read by editors, never loaded")
 ---@class jobq.fs
 local fs = {}
 
+---@class jobq.fs.Entry
+---@field name string
+---@field path string only of walk: from the root on
+---@field type "file"|"dir"|"link"|"other"
+---@field size integer bytes
+---@field mtime number Unix seconds
+
 ---@class jobq.fs.Stat
 ---@field size integer bytes
 ---@field type "file"|"dir"|"other"
@@ -109,5 +116,35 @@ function fs.temp_dir() end
 ---@return string? message
 ---@return string? code
 function fs.below(root, path) end
+
+--- What is in the folder `path` below root, "." being the root itself; in order of their names. No
+--- link below the root is followed, wherever in the path, and no "..": nothing outside is seen.
+---@async
+---@param root string
+---@param path string
+---@return jobq.fs.Entry[]?
+---@return string? message
+---@return string? code
+function fs.entries(root, path) end
+
+--- Calls f with all that is below root, a folder behind what is in it, without following links, with
+--- one folder a level in memory. f may remove what it is given (unlink), and ends it with false.
+---@async
+---@param root string
+---@param f fun(entry: jobq.fs.Entry): boolean?
+---@return integer? count how many f was called with
+---@return string? message
+---@return string? code
+function fs.walk(root, f) end
+
+--- Removes the file, link or empty folder `path` below root, without following a link on the way.
+--- That it is gone already is fine.
+---@async
+---@param root string
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code
+function fs.unlink(root, path) end
 
 return fs

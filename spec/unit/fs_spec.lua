@@ -206,4 +206,86 @@ describe("jobq.fs", function()
     end
     assert.same({}, files.list(dir))
   end)
+
+  describe("below a root", function()
+    local outside
+
+    before_each(function()
+      outside = assert(uv.fs_mkdtemp("/tmp/jobq-spec-XXXXXX"))
+      files.write(outside .. "/keep", "me")
+      for _, name in ipairs { "a", "a/b", "c" } do
+        assert(uv.fs_mkdir(path(name), 493))
+      end
+      for _, name in ipairs { "a/1", "a/b/2", "3" } do
+        files.write(path(name), name)
+      end
+      assert(uv.fs_symlink(outside, path "a/way"))
+    end)
+
+    after_each(function() files.remove(outside) end)
+
+    local function walk(f)
+      local seen = {}
+      local count, why = call(fs.walk, dir, function(entry)
+        table.insert(seen, entry.path .. " " .. entry.type)
+        if f then
+          return f(entry)
+        end
+      end)
+      return seen, count, why
+    end
+
+    it("walks through all of it, and through no link", function()
+      local seen, count = walk()
+      assert.same({ "3 file", "a/1 file", "a/b/2 file", "a/b dir", "a/way link", "a dir", "c dir" },
+        seen)
+      assert.equal(7, count)
+      local entry = call(fs.entries, dir, "a")[1]
+      assert.same({ "1", "file", 3 }, { entry.name, entry.type, entry.size })
+      assert.is_true(math.abs(os.time() - entry.mtime) < 100)
+      assert.same({ "3 file", "a/1 file" }, (walk(function(e) return e.path ~= "a/1" end)))
+    end)
+
+    it("removes what it is given, and nothing outside", function()
+      local seen = walk(function(entry) assert(fs.unlink(dir, entry.path)) end)
+      assert.equal(7, #seen)
+      assert.same({}, files.list(dir))
+      assert.equal("me", files.read(outside .. "/keep"))
+    end)
+
+    it("follows no link on the way, and goes nowhere else", function()
+      local function refuses(code, f, to)
+        local value, why, got = call(f, dir, to)
+        assert.same({ nil, code }, { value, got }, to)
+        assert.matches(dir, why, 1, true)
+      end
+      refuses("ENOTDIR", fs.entries, "a/way")
+      for _, to in ipairs { "a/../../x", "..", "/etc", "a//1", "a/./1", "a/" } do
+        refuses("EINVAL", fs.unlink, to)
+      end
+      refuses("EINVAL", fs.unlink, ".")
+      refuses("EINVAL", fs.entries, "../x")
+      refuses("ENOTDIR", fs.unlink, "a/way/keep")
+      refuses("ENOTEMPTY", fs.unlink, "a")
+      refuses("ENOENT", fs.entries, "nothing")
+      assert.is_true(call(fs.unlink, dir, "nothing/at/all"))
+      assert.equal("me", files.read(outside .. "/keep"))
+    end)
+
+    it("goes on where a folder has gone meanwhile", function()
+      local seen = walk(function(entry)
+        if entry.path == "3" then
+          files.remove(path "a/b")
+          assert(uv.fs_rename(path "c", path "d"))
+          assert(uv.fs_symlink(outside, path "c"))
+        end
+      end)
+      assert.same({ "3 file", "a/1 file", "a/way link", "a dir", "c dir" }, seen)
+    end)
+
+    it("says what is wrong with what it is told", function()
+      fails("ENOENT", "/nowhere: no such file or directory", fs.walk, "/nowhere", print)
+      assert.has_error(function() fs.walk(dir) end, "jobq.fs.walk: expected a function, got a nil")
+    end)
+  end)
 end)

@@ -32,7 +32,7 @@ return strict.close("jobq", {
   emit = event.emit,
   enqueue = enqueue.enqueue,
   enqueue_many = enqueue.enqueue_many,
-  fs = module("fs", core.fs),
+  fs = require "jobq.fs",
   http = require "jobq.http",
   json = require "jobq.json",
   limit = limit.limit,
