@@ -280,7 +280,8 @@ describe("a handler that is killed everywhere", function()
     end)
 
     it("has its jobs there", function()
-      wrong("jobq.enqueue('next', { n = 1 })", "after jobq.enqueue",
+      wrong("jobq.enqueue('next', { n = 1 })\njobq.sleep(1)", "one: killed at 3 places",
+        "after jobq.enqueue",
         'row in jobq.job next {"n": 1}: twice instead of once', "hint: unique_key")
       right "jobq.enqueue('next', { n = 2 }, { unique_key = 'x' })"
     end)

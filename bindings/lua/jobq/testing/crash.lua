@@ -121,14 +121,19 @@ end
 
 ---- the killed runs ----
 
---- { wait, when }, in order.
-local function plan(waits)
-  local step = math.max(1, #waits * 2 / MOST_CUTS)
-  local cuts, n = {}, 0
-  while n < #waits * 2 do
-    local i = math.floor(n)
-    table.insert(cuts, { wait = i // 2 + 1, when = i % 2 == 0 and "before" or "after" })
-    n = n + step
+--- { wait, when }, in order. Beside a database, where each takes long, not before what comes after a
+--- wait: that is as after the other, but for what a handler does without waiting.
+local function plan(waits, has_database)
+  local all, cuts = {}, {}
+  for n = 1, #waits do
+    if n == 1 or not has_database then
+      table.insert(all, { wait = n, when = "before" })
+    end
+    table.insert(all, { wait = n, when = "after" })
+  end
+  local count = math.min(#all, MOST_CUTS)
+  for i = 1, count do
+    cuts[i] = all[count == 1 and 1 or 1 + (i - 1) * (#all - 1) // (count - 1)] -- first and last, too
   end
   return cuts
 end
@@ -285,7 +290,7 @@ end
 local function kill_everywhere(rig, start, options, tape, usual)
   local again = next_options(options, usual.world, options.steps)
   local free = control(rig, start, again, tape, usual)
-  local cuts, problems = plan(usual.waits), {}
+  local cuts, problems = plan(usual.waits, start.database), {}
   for _, cut in ipairs(cuts) do
     local ok, done = try(rig, start, options, tape, cut)
     local found = ok and (done.is_killed and judge(usual, done, free) or {})

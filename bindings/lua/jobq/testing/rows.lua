@@ -98,7 +98,8 @@ local TABLES = [[
   )
   select oid::regclass::text as name,
     coalesce(array_agg(attname::text) filter (where is_made or is_time
-      or attname in ('job_id', 'batch_id') or (oid, attnum) in (select * from refers)), '{}') as made,
+      or attname in ('job_id', 'batch_id') or (oid, attnum) in (select * from refers)), '{}')
+      as made,
     coalesce(array_agg(attname::text) filter (where is_time), '{}') as times
   from made group by oid order by 1]]
 
