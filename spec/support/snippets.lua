@@ -15,7 +15,9 @@
 -- that goes on until the page ends, "background: ..." until a command of the page ends it;
 -- "sql: STATEMENT": run before, what a reader would have. "page: own database" leaves the page
 -- without a database of ours: jobq makes its private one. "page: our handlers" puts a copy of
--- handlers/ into its folder.
+-- handlers/ into its folder. "page: a homeserver" has a Synapse (support/synapse.lua) as its
+-- settings matrix.homeserver and matrix.token, with @ann:example.org, a room of hers, and one that
+-- nobody is in.
 local build = require "support.build"
 local engine = require "support.engine"
 local files = require "support.files"
@@ -188,6 +190,15 @@ local function scratch()
   return dir
 end
 
+function Session:start_homeserver()
+  local server = require("support.synapse").start(self.dir .. "/.synapse")
+  local ann = server:account_of "ann"
+  server:say(ann, server:room(ann, { name = "Kitchen" }), "hello")
+  server:leave(ann, server:room(ann, { name = "Old plans" }))
+  self.env.JOBQ_MATRIX_HOMESERVER = server.settings["matrix.homeserver"]
+  self.env.JOBQ_MATRIX_TOKEN = server.settings["matrix.token"]
+end
+
 function M.run(page)
   local dir = scratch()
   if page.options["our handlers"] then
@@ -196,6 +207,9 @@ function M.run(page)
   local db = not page.options["own database"] and engine.database() or nil
   local self = setmetatable({ page = page, dir = dir, background = {} }, Session)
   self.env = environment(db, dir)
+  if page.options["a homeserver"] then
+    self:start_homeserver()
+  end
   local ok, why = pcall(function()
     for _, block in ipairs(page.blocks) do
       self:run_block(block)

@@ -3,6 +3,7 @@
 --     local server = synapse.start(dir)            in setup; it ends with the file
 --     server.settings                              of families.worker
 --     local ann = server:user "ann"                { id, token }; server:admin "root" has rights
+--     server:account_of "ann"                      the same, and is @ann:example.org
 --     local room = server:room(ann, { name = "One" })
 --     server:say(ann, room, "hello", ts)           ts: milliseconds, only by server.service
 --     local mxc = server:upload(ann, bytes, "image/png", "a.png")
@@ -166,6 +167,11 @@ end
 function Server:user(name)
   self.users = self.users + 1
   return register(self, name .. self.users, false)
+end
+
+--- The name as it is.
+function Server:account_of(name)
+  return register(self, name, false)
 end
 
 function Server:admin(name)

@@ -1,5 +1,5 @@
 --- A homeserver's client-server API, and Synapse's for administrators. Answers are tables. What is
---- refused is raised as jobq.must raises it: 4xx ends the job for good, silence does not.
+--- refused is raised: 4xx ends the job for good, silence and 5xx do not.
 --- M_LIMIT_EXCEEDED is no error: we wait as long as it says.
 ---
 ---     matrix.get({ "/_synapse/admin/v1/rooms/%s", room_id })     each word is escaped
@@ -92,12 +92,22 @@ function M.request(method, where, options)
   return reply
 end
 
+local PASSING = { http_408 = true, http_425 = true }
+
+--- As jobq.must; people get what the homeserver forbids without a traceback.
+function M.must(value, why, code)
+  if not value and tostring(code):find "^http_4" and not PASSING[code] then
+    error(jobq.discard(why))
+  end
+  return jobq.must(value, why, code)
+end
+
 local function json_of(reply)
   return jobq.must(reply:json())
 end
 
 function M.get(where, query)
-  return json_of(jobq.must(M.request("GET", where, { query = query })))
+  return json_of(M.must(M.request("GET", where, { query = query })))
 end
 
 --- nil for what is not there.
@@ -106,12 +116,12 @@ function M.find(where, query)
   if code == "http_404" and not why:find "M_UNRECOGNIZED" then
     return nil
   end
-  return json_of(jobq.must(reply, why, code))
+  return json_of(M.must(reply, why, code))
 end
 
 --- With a body, which is JSON.
 function M.send(method, where, body)
-  return json_of(jobq.must(M.request(method, where, { json = body })))
+  return json_of(M.must(M.request(method, where, { json = body })))
 end
 
 --- To a file, whole or not at all. nil, message, code when it is refused.

@@ -151,7 +151,7 @@ local function download(job, state, medium)
     job.log:warn("media that is not given out", { id = medium.media_id, why = why })
     return 1
   end
-  jobq.must(file, why, code)
+  matrix.must(file, why, code)
   return 0
 end
 

@@ -83,7 +83,7 @@ local function unless_own_fault(value, why, code)
   if value or OWN_FAULT[code] then
     return value, why
   end
-  return jobq.must(value, why, code)
+  return matrix.must(value, why, code)
 end
 
 local function set(id, field, value)

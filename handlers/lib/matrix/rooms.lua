@@ -76,22 +76,24 @@ end
 
 ---- their end ----
 
---- Of a deletion that is under way, an earlier run's for one.
-local function running(room_id)
+--- Of a deletion that an earlier run has started: one under way, or how the room went.
+local function earlier(room_id, is_gone)
   local answer = matrix.find { "/_synapse/admin/v2/rooms/%s/delete_status", room_id }
   for _, task in ipairs(answer and answer.results or {}) do
-    if task.status == "active" or task.status == "scheduled" then
+    if is_gone or task.status == "active" or task.status == "scheduled" then
       return task.delete_id
     end
   end
 end
 
---- Starts it, or finds it started; nil if the room is gone already.
+--- Starts it, or finds it started; nil if the room is gone and nobody knows how.
 function M.start(room_id, args)
-  if not matrix.find { "/_synapse/admin/v1/rooms/%s", room_id } then
-    return nil
+  local is_gone = not matrix.find { "/_synapse/admin/v1/rooms/%s", room_id }
+  local id = earlier(room_id, is_gone)
+  if id or is_gone then
+    return id
   end
-  return running(room_id) or matrix.send("DELETE", { "/_synapse/admin/v2/rooms/%s", room_id }, {
+  return matrix.send("DELETE", { "/_synapse/admin/v2/rooms/%s", room_id }, {
     block = args.block,
     purge = args.action ~= "evict",
     force_purge = args.action == "purge",
@@ -113,7 +115,8 @@ function M.follow(delete_id)
   while true do
     local task = matrix.get { "/_synapse/admin/v2/rooms/delete_status/%s", delete_id }
     if task.status == "complete" then
-      return #task.shutdown_room.kicked_users
+      local what = task.shutdown_room
+      return type(what) == "table" and #what.kicked_users or 0 -- JSON's null is no table
     elseif task.status == "failed" or task.status == "cancelled" then
       return nil
     end
