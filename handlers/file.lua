@@ -152,6 +152,7 @@ return {
     summary = "compress one file, or a folder as one archive",
     queue = "file",
     timeout = 3600, -- gzip needs about 3 minutes for 5 GB
+    max_attempts = 5, -- a full disk may pass
     args = {
       path = PATH,
       target = { "string?", min = 1, max = 4096, summary = "default: path and .zst, .tar.gz, ..." },

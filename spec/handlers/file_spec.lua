@@ -5,6 +5,9 @@ local families = require "support.families"
 local files = require "support.files"
 local uv = require "luv"
 
+package.path = "handlers/?.lua;" .. package.path
+local type_of = require "lib.file.type"
+
 local dir, root, db
 
 --- vips takes an expression of words; the path of what it made.
@@ -134,6 +137,27 @@ local function all_files()
   return found
 end
 
+describe("the type of a file", function()
+  it("is that of its content", function()
+    local types = {
+      ["text/plain"] = "Grüße\n", ["text/html"] = "\n <!DOCTYPE html><p>",
+      ["image/svg+xml"] = "<svg xmlns=''>", ["text/xml"] = "\xef\xbb\xbf<?xml version='1.0'?>",
+      ["application/octet-stream"] = "a\0b", ["image/jpeg"] = "\xff\xd8\xff\xe0",
+      ["image/avif"] = "\0\0\0\x20ftypmif1\0\0\0\0mif1avif",
+      ["image/heic"] = "\0\0\0\x20ftypmif1\0\0\0\0mif1heic",
+      ["video/mp4"] = "\0\0\0\x20ftypisom", ["image/webp"] = "RIFF\1\2\3\4WEBPVP8 ",
+      ["application/x-tar"] = ("a"):rep(257) .. "ustar\0", ["application/pdf"] = "%PDF-1.7",
+    }
+    for name, head in pairs(types) do
+      assert.equal(name, type_of.of(head))
+    end
+    assert.equal("application/octet-stream", type_of.of "\xffGr")
+    local cut = ("x"):rep(type_of.BYTES - 1) .. "\xc3" -- in the middle of a character
+    assert.equal("text/plain", type_of.of(cut))
+    assert.equal("text/plain", type_of.of "")
+  end)
+end)
+
 describe("files:", function()
   before_each(function()
     dir = assert(uv.fs_mkdtemp "/tmp/jobq-spec-XXXXXX")
@@ -229,6 +253,7 @@ describe("files:", function()
         ["file.max_pixels"] = 1000000 }
       files.write(root .. "/text.jpg", "no image")
       files.write(root .. "/bomb.png", bomb(30000, 30000))
+      files.make_dir(root .. "/folder")
       files.write(root .. "/a.zip", "PK\3\4...")
       files.write(root .. "/broken.png", "\x89PNG\r\n\x1a\n" .. ("x"):rep(100))
       files.write(root .. "/large.txt", ("x"):rep(200001))
@@ -249,6 +274,7 @@ describe("files:", function()
         ["gone.txt"] = root .. "/gone.txt: no such file or directory",
         ["../secret"] = "'../secret' is no path below the root\n"
           .. "hint: names with one / between them, and no '..'",
+        ["folder"] = root .. "/folder: illegal operation on a directory",
         ["link"] = ("'link' is not below '%s'"):format(root),
       }
       for path, message in pairs(expected) do

@@ -2,7 +2,10 @@
 --- could not help, else it is tried again.
 local jobq = require "jobq"
 
-local PERMANENT = { ENOENT = true, http_403 = true, outside = true }
+local PERMANENT = {
+  EISDIR = true, ENAMETOOLONG = true, ENOENT = true, ENOTDIR = true, http_403 = true,
+  outside = true,
+}
 
 return function(value, why, code)
   if not value then

@@ -16,7 +16,6 @@ local SIGNATURES = {
   { 5, "ftypavis", "image/avif" },
   { 5, "ftypheic", "image/heic" },
   { 5, "ftypheix", "image/heic" },
-  { 5, "ftypmif1", "image/heic" },
   { 5, "ftypqt", "video/quicktime" },
   { 5, "ftypM4A", "audio/mp4" },
   { 5, "ftyp", "video/mp4" },
@@ -67,9 +66,18 @@ local function text_type(head)
   return "text/plain"
 end
 
+--- An image whose first name is only that of the container: the others follow.
+local function container_type(head)
+  local names = head:sub(9, 64)
+  return names:find("avif", 1, true) and "image/avif" or "image/heic"
+end
+
 --- Of the first bytes of a file.
 ---@param head string
 function M.of(head)
+  if head:sub(5, 12) == "ftypmif1" then
+    return container_type(head)
+  end
   for _, signature in ipairs(SIGNATURES) do
     local at, bytes, name = table.unpack(signature)
     if head:sub(at, at + #bytes - 1) == bytes then
