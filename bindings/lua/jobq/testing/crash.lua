@@ -121,8 +121,8 @@ end
 
 ---- the killed runs ----
 
---- { wait, when }, in order. Beside a database, where each takes long, not before what comes after a
---- wait: that is as after the other, but for what a handler does without waiting.
+--- { wait, when }, in order. Beside a database, where each takes long, not before what comes after
+--- a wait: that is as after the other, but for what a handler does without waiting.
 local function plan(waits, has_database)
   local all, cuts = {}, {}
   for n = 1, #waits do
@@ -133,7 +133,8 @@ local function plan(waits, has_database)
   end
   local count = math.min(#all, MOST_CUTS)
   for i = 1, count do
-    cuts[i] = all[count == 1 and 1 or 1 + (i - 1) * (#all - 1) // (count - 1)] -- first and last, too
+    local place = 1 + (i - 1) * (#all - 1) // math.max(count - 1, 1) -- with first and last
+    cuts[i] = all[place]
   end
   return cuts
 end
