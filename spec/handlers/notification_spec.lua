@@ -148,6 +148,8 @@ describe("a notification", function()
       assert.same({ sent = 2, gone = 0, refused = {} }, push({ dedup_key = "comment 7" }).result)
     end
     local ntfy, hook = server:next(), server:next()
+    assert.equal("msg_" .. ntfy.message.sequence_id, hook.id)
+    ntfy.message.sequence_id = nil
     assert.same({
       topic = "ann-alerts", title = NOTE.title, message = NOTE.body, click = NOTE.url, priority = 3,
       tags = { "comment" },

@@ -51,6 +51,9 @@ end
 --- "sent" or "gone"; or nil, message, code, and the seconds that the service wants to be left
 --- alone.
 local function deliver(note, target)
+  if not target.channel then
+    return "gone" -- since an earlier attempt
+  end
   local channel = CHANNELS[target.channel]
   local request, why, code = channel.request(note, target)
   local reply

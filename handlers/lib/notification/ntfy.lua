@@ -12,6 +12,7 @@ local function message(note, target)
     return jobq.json.encode {
       topic = target.address, title = note.title, message = body, click = note.url,
       tags = jobq.json.array { note.topic }, priority = note.urgent and HIGH or DEFAULT,
+      sequence_id = note.id, -- from ntfy 2.16 on a copy takes the place of the first
     }
   end
 end

@@ -1,5 +1,6 @@
 --- Whom to tell, when, and by which ways.
 local ask = require "lib.notification.ask"
+local jobq = require "jobq"
 local notes = require "lib.notification.note"
 
 local M = {}
@@ -25,14 +26,34 @@ function M.show(note)
   return rows and true, why, code
 end
 
---- The subscriptions that it goes to; or nil, message, code.
-function M.targets(note)
+--- The rows of the subscriptions by id, and the ids in order; or nil, message, code.
+local function wanted(note)
   local rows, why, code = ask("targets", note.user, note.topic)
-  local chosen = {}
-  for _, target in ipairs(rows or {}) do
-    chosen[#chosen + 1] = notes.wants(note, target.channel) and target or nil
+  if not rows then
+    return nil, why, code
   end
-  return rows and chosen, why, code
+  local by_id, ids = {}, jobq.json.array {}
+  for _, row in ipairs(rows) do
+    if notes.wants(note, row.channel) then
+      by_id[row.id] = row
+      table.insert(ids, row.id)
+    end
+  end
+  return by_id, ids
+end
+
+--- The subscriptions that it goes to, the same in all attempts; or nil, message, code. Of those
+--- that are not there any more only the id is known.
+function M.targets(note)
+  local by_id, ids, code = wanted(note)
+  if not by_id then
+    return nil, ids, code
+  end
+  local targets = {}
+  for i, id in ipairs(jobq.step("targets", function() return ids end)) do
+    targets[i] = by_id[id] or { id = id }
+  end
+  return targets
 end
 
 return M
