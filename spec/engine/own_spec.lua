@@ -231,6 +231,23 @@ describe_plain("jobq test", function()
     assert.matches("job next {}: twice instead of once", answer.out, 1, true)
   end)
 
+  it("kills them beside a database of a plain role, too", function()
+    local db = engine.database()
+    db:query "create role own_spec_plain login createdb createrole"
+    finally(function() db:query "drop role own_spec_plain" end)
+    dir:write("handlers/a.lua",
+      "return { run = function(job) require('jobq').enqueue('next', {}, job.args) end }")
+    dir:write("handlers/spec/a_spec.lua", "local t = require 'jobq.testing'\n"
+      .. "local run = t.handlers 'handlers'\n"
+      .. "for _, args in ipairs { { unique_key = 'x' }, {} } do\n"
+      .. "it(args.unique_key or 'none', function() t.database() run('a', args) end) end")
+    local answer = jobq { "test", "--output", "TAP", "--crash-everywhere", "--db",
+      (db.dsn:gsub("user=%S+", "user=own_spec_plain")) }
+    assert.equal(6, answer.status)
+    assert.matches("\nok %d %- x\n", "\n" .. answer.out)
+    assert.matches("row in jobq.job next {}: twice instead of once", answer.out, 1, true)
+  end)
+
   it("says what is missing", function()
     assert.equal(3, jobq("test").status)
     dir:write("handlers/a.lua", "return { run = print }")
