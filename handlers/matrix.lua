@@ -57,24 +57,25 @@ end
 
 ---- user_export ----
 
---- The archive's name: of the user and the job, unless one was asked for.
+--- Where the archive goes, named after the user and the job unless a name was asked for.
 local function target(job, user)
   local root = jobq.config.matrix.exports
+  jobq.must(jobq.fs.make_dir(root))
   local name = job.args.archive
     or ("%s-%d.tar.zst"):format(user:sub(2):gsub("[^%w.-]", "_"), job.id)
   local path, why, code = jobq.fs.below(root, name)
-  if code == "outside" then
+  if code == "outside" or code == "ENOENT" then
     error(jobq.discard(why))
   end
   return jobq.must(path, why, code)
 end
 
 --- What is done is behind the checkpoint: a later run does the rest.
-local function gather(job, state)
+local function gather(job, state, path)
   export.account(state)
   export.rooms(job, state, job.args.messages == "all")
   export.media(job, state)
-  state.archive = archive.make(state.scratch, state.name, target(job, state.user), {
+  state.archive = archive.make(state.scratch, state.name, path, {
     user = state.user, homeserver = jobq.config.matrix.homeserver, counts = state.counts,
     messages = job.args.messages, made_at = os.date "!%Y-%m-%dT%H:%M:%SZ",
   })
@@ -145,10 +146,11 @@ return {
     --- Idempotent: the archive is replaced.
     run = function(job)
       local user = matrix.check_id("@", job.args.user)
+      local path = target(job, user)
       matrix.get { "/_synapse/admin/v2/users/%s", user } -- no such user: nothing has begun
       local state = export.open(job, user)
       if not state.archive then
-        gather(job, state)
+        gather(job, state, path)
       end
       jobq.must(jobq.fs.remove(state.scratch, { recursive = true }))
       return jobq.done { archive = state.archive, counts = state.counts }

@@ -277,7 +277,29 @@ describe("matrix.user_export", function()
       assert.same({ "failed", 1 }, { job.status, job.attempt })
       assert.match(case[2], job.error, 1, true)
     end
-    assert.same({}, files.glob(root .. "/*.zst"))
+    assert.same({}, files.list(root .. "/exports"))
+    assert.same({ "exports" }, files.list(root))
+  end)
+
+  it("leaves no archive on a full disk, and goes on when there is room", function()
+    local exports = root .. "/exports"
+    files.make_dir(exports)
+    if not pcall(files.run, { "mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", exports }) then
+      pending "only root can mount a small disk"
+      return
+    end
+    finally(function() files.run { "umount", "-l", exports } end)
+    local ann = server:user "ann"
+    server:upload(ann, ("x"):rep(4 << 20), "application/octet-stream", "large.bin")
+    local w = worker()
+    local _, job = run("user_export", { user = ann.id }, { max_attempts = 1 })
+    assert.match("no space left on device", job.error, 1, true)
+    assert.same({}, files.glob(exports .. "/.export-*/*/media/*/*"))
+    files.run { "mount", "-o", "remount,size=40m", exports }
+    db:query("select jobq.retry($1::bigint)", job.id)
+    local result = codec.decode(db:wait_for(job.id, "completed").result)
+    assert.same({ result.archive.path:match "[^/]+$" }, files.list(exports))
+    w:stop()
   end)
 end)
 

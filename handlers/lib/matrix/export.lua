@@ -25,7 +25,6 @@ end
 
 local function begin(job, user)
   local root = jobq.config.matrix.exports
-  jobq.must(jobq.fs.make_dir(root))
   sweep(root)
   local scratch = ("%s/.export-%d-%s"):format(root, job.id, jobq.crypto.random(6, "hex"))
   local name = user:sub(2):gsub("[^%w.-]", "_")
