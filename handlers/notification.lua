@@ -49,6 +49,18 @@ local function unless_quiet(user, urgent, tell)
   return tell()
 end
 
+--- What reached nobody is for the next digest.
+local function mark(items, tally)
+  tally.items = tally.sent > 0 and #items.ids or 0
+  if tally.items > 0 then
+    local marked, why, code = digests.mark(items)
+    if not marked then
+      return failure.verdict(why, code)
+    end
+  end
+  return jobq.done(tally)
+end
+
 local function tell_digest(job)
   local items, why, code = digests.gather(job.args.user)
   if not items then
@@ -56,11 +68,7 @@ local function tell_digest(job)
   elseif #items.ids == 0 then
     return jobq.done { items = 0 }
   end
-  return send(job, digests.note(job, items), function(tally)
-    jobq.must(digests.mark(items))
-    tally.items = #items.ids
-    return jobq.done(tally)
-  end)
+  return send(job, digests.note(job, items), function(tally) return mark(items, tally) end)
 end
 
 return {

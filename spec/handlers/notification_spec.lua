@@ -437,6 +437,14 @@ describe("a notification", function()
       assert.equal(0, server:count())
     end)
 
+    it("that reaches nobody marks nothing", function()
+      worker()
+      server:subscribe(db, 1, "webhook", "gone")
+      assert.same({ sent = 0, gone = 1, refused = {}, items = 0 },
+        families.run(db, "notification.digest", { user = 1 }).result)
+      assert.equal(3, untold(1))
+    end)
+
     it("tells the same after kill -9, and marks no more than it told", function()
       local first = worker(nil, QUICK_DEATH)
       server:subscribe(db, 1, "webhook", "hold")
