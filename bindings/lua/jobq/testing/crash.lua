@@ -47,7 +47,7 @@ local function save(expected)
     start[name] = copy(expected[name])
   end
   for _, name in ipairs(COUNTERS) do
-    start[name] = expected[name]
+    start[name] = expected[name] or 0
   end
   start.database = expected.database and rows.keep(expected.database)
   start.folder = keep_folder(expected)
