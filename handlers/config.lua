@@ -173,4 +173,20 @@ processed_at = now() where id = $1]],
         where id = any ($1::bigint[]) and digested_at is null]],
     },
   },
+
+  cleanup = {
+    root = { "string?", min = 1, summary = "of cleanup.files; unset, no file is touched" },
+    archive = { "string", min = 1, default = "archive", summary = "the folder of what is kept" },
+    batch = { "integer", min = 1, max = 100000, default = 1000, summary = "rows a transaction" },
+    pause = { "number", min = 0, max = 60, default = 0.1, summary = "seconds between those" },
+    invites = { "string", min = 1, default = "app.invites", summary = "the table" },
+    invites_key = { "string", min = 1, default = "id", summary = "its primary key" },
+    invites_expiry = { "string", min = 1, default = "expires_at", summary = "when one expires" },
+    invites_taken = {
+      "string", min = 1, default = "accepted_at", summary = "null while nobody has taken it",
+    },
+    audit_logs = { "string", min = 1, default = "app.audit_log", summary = "the table" },
+    audit_logs_key = { "string", min = 1, default = "id", summary = "its primary key" },
+    audit_logs_time = { "string", min = 1, default = "created_at", summary = "of writing" },
+  },
 }
