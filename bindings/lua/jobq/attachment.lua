@@ -1,5 +1,5 @@
---- Attachments of a mail: each is { content = bytes, name = ... } or { path = ... }, with a type. One
---- with a cid is shown within the html.
+--- Attachments of a mail: each is { content = bytes, name = ... } or { path = ... }, with a type.
+--- One with a cid is shown within the html.
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
 local refusal = require "jobq.mail_refusal"
