@@ -11,7 +11,7 @@ local story = require "faults.story"
 
 local M = {}
 
-local ROOMS = { "ends", "attempts", "order", "flow", "rest" }
+local ROOMS = { "ends", "attempts", "order", "flow", "control", "rest" }
 local TOLD = 5 -- of one check; a broken engine breaks many jobs
 
 local function checks()

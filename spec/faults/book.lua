@@ -90,6 +90,23 @@ function Book:was_interrupted(run, until_at)
     or self:crashed(run.at, until_at)
 end
 
+-- A moment ago may count: a reply under way, a process that does not get its turn.
+function Book:was_disturbed(run, from)
+  return self:any(from - M.FELT, run.at, function(entry)
+    return DISTURBING[entry.fault] and (entry.who == run.worker or entry.who == "*")
+  end)
+end
+
+--- Somebody put it off, or it was parked behind the holder of its unique key.
+function Book:was_put_off(id)
+  for _, event in ipairs(self.all.life[id] or {}) do
+    if event.what:find "^is parked" then
+      return true
+    end
+  end
+  return #self:asked(id, "snooze") > 0
+end
+
 --- What people asked for this job: the entries of one verb.
 function Book:asked(job, verb)
   local list = {}

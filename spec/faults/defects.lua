@@ -99,6 +99,38 @@ M.doubled_tick = {
   run = { workers = 2 },
 }
 
+M.early_follower = {
+  about = "a job that follows the holder of its unique key does not wait for its end",
+  finds = { "keys" },
+  sql = { "_patch", "early_follower" },
+  faults = {},
+  run = { mix = "followers", rate = 8, workers = 2 },
+}
+
+M.early_expiry = {
+  about = "the time until a job expires is counted from its enqueue, not from when it is due",
+  finds = { "expired" },
+  sql = { "_patch", "early_expiry" },
+  faults = {},
+  run = { mix = "expiring", rate = 40, workers = 1 },
+}
+
+M.untold_waiter = {
+  about = "who waits for a job that is cancelled is not told",
+  finds = { "told" },
+  sql = { "_patch", "untold_waiter" },
+  faults = { "cancel" },
+  run = { mix = "sleep", rate = 20, workers = 1 },
+}
+
+M.unheard_snooze = {
+  about = "a job that is put off is answered for, and begins when it would have",
+  finds = { "snoozed" },
+  sql = { "_patch", "unheard_snooze" },
+  faults = { "snooze" },
+  run = { mix = "sleep", rate = 40, workers = 1 },
+}
+
 M.unkept_step = {
   about = "what a step gave is not kept for the next run",
   finds = { "steps" },

@@ -217,9 +217,10 @@ local function some_jobs(stage, which, chance)
 end
 
 -- A refusal is an answer, a lost connection is none.
-local function wish(stage, verb, id)
+local function wish(stage, verb, id, more)
   local entry = stage:note(verb, "*", 0, { job = id, answer = "lost" })
-  local rows, sqlstate = stage:sql(("select jobq.%s($1::bigint)::text as answer"):format(verb), id)
+  local rows, sqlstate = stage:sql(("select jobq.%s($1::bigint%s)::text as answer"):format(
+    verb, more or ""), id)
   entry.until_at = stage.now()
   if rows then
     entry.answer = rows[1].answer or "null"
@@ -244,6 +245,16 @@ M.retry = {
   run = function(stage, chance)
     for _, job in ipairs(some_jobs(stage, "status in ('failed', 'cancelled')", chance)) do
       wish(stage, "retry", job.id)
+    end
+  end,
+}
+
+M.snooze = {
+  about = "jobq.snooze of jobs that wait or run",
+  weight = 2,
+  run = function(stage, chance)
+    for _, job in ipairs(some_jobs(stage, "status = 'pending' and not meta ? 'unique'", chance)) do
+      wish(stage, "snooze", job.id, ", '3 seconds'")
     end
   end,
 }

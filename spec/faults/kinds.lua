@@ -4,6 +4,7 @@
 -- fails          the first so many attempts fail
 -- max_attempts   as the handler says
 -- delay          seconds after a failed attempt; absent: 2 ^ attempt
+-- expires        it may be cancelled because it has expired
 -- has_steps      it asks the database while it runs, so that can fail it, too
 -- weight         how often producers choose it
 local M = {
@@ -21,6 +22,7 @@ local M = {
     ends = "completed", fails = 1, max_attempts = 6, delay = 0.3, weight = 6, has_steps = true,
   },
   limited = { ends = "completed", fails = 0, max_attempts = 6, weight = 8 },
+  expires = { ends = "completed", fails = 0, max_attempts = 6, weight = 8, expires = true },
   tick = { ends = "completed", fails = 0, max_attempts = 6, weight = 0 },
   batch = { weight = 4 }, -- a request for four jobs of other kinds that belong together
   batch_ended = { ends = "completed", fails = 0, max_attempts = 6, weight = 0 },

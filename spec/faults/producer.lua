@@ -18,11 +18,12 @@ math.randomseed(tonumber(arg[4]))
 local next_request = requests.stream(arg[5], math.random, tonumber(arg[6]))
 
 local INSERT = [[
-insert into chaos.request (id, job_id, kind, priority, delay_s, key)
+insert into chaos.request (id, job_id, kind, priority, delay_s, key, expires_s)
 select $1::text, case when $2::text = 'chaos.batch' then chaos.enqueue_batch($1::text, $3::jsonb)
     else jobq.enqueue($2::text, $3::jsonb, priority => $4::int,
-      delay => $5::float8 * interval '1 second', unique_key => $6::text) end,
-  $2::text, $4::int, $5::float8, $6::text ]]
+      delay => $5::float8 * interval '1 second', unique_key => $6::text,
+      on_conflict => $7::text, expires_in => $8::float8 * interval '1 second') end,
+  $2::text, $4::int, $5::float8, $6::text, $8::float8 ]]
 local LOOK = "select job_id from chaos.request where id = $1::text"
 local PAUSE_MS = 100
 
@@ -64,7 +65,7 @@ local function transact(request)
     return nil
   end
   local done = conn:query(sql, request.id, request.kind, core.json.encode(request.args),
-    request.priority, request.delay, request.key)
+    request.priority, request.delay, request.key, request.on_conflict, request.expires_in)
   local job_id = done and look(request)
   if job_id and request.hold_s then
     uv.sleep(math.floor(request.hold_s * 1000))

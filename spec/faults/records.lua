@@ -3,12 +3,13 @@
 -- acks      { request, job, kind, at }                      what producers were promised
 -- runs      { job, attempt, worker, at, pid, kind, word, ended }   what handlers wrote, by start;
 --           without word and ended: it was cut off
--- requests  { id, job, kind, priority, delay, key, at }     the producers' own table
+-- requests  { id, job, kind, priority, delay, key, expires_in, at }   the producers' own table
 -- jobs      { id, kind, status, attempt, ..., args, meta, result }   the queue's tables, jobq.job
 -- trail     { job, attempt, outcome, at, worker, error }
 -- left      { "lease 3/17 of worker w1.2", ... }             what should be gone
 -- deaths    { worker, at, seen_at }                        who was declared dead, since when silent
--- life      by job, { at, what, worker }                    what triggers saw, for stories only
+-- life      by job, { at, what, worker, xid }               what triggers saw
+-- watched   { job, told, at_end }   who waited for a job: how often told, how often with its end
 -- diary     { fault, who, at, until_at, ... }               what was done to whom
 -- steps     { job, number, token }                          what steps gave to the runs, in order
 -- batches   { id, name, status, total, done, failed, calls }   calls: jobs added, by event
@@ -29,13 +30,20 @@ select a.job_id as job, a.attempt, a.outcome, a.error, w.name as worker,
 from jobq.attempt a left join jobq.worker w on w.id = a.worker_id order by a.job_id, a.finished_at]]
 
 local REQUESTS = [[
-select id, job_id as job, kind, priority, delay_s as delay, key,
+select id, job_id as job, kind, priority, delay_s as delay, key, expires_s as expires_in,
   extract(epoch from at)::float8 as at
 from chaos.request order by at]]
 
 local LIFE = [[
-select l.job_id as job, l.what, w.name as worker, extract(epoch from l.at)::float8 as at
+select l.job_id as job, l.what, w.name as worker, l.xid, extract(epoch from l.at)::float8 as at
 from chaos.life l left join jobq.worker w on w.id = l.worker_id order by l.at]]
+
+local WATCHED = [[
+select w.job_id as job, (select count(*) from chaos.told t where t.job_id = w.job_id) as told,
+  (select count(*) from chaos.told t where t.job_id = w.job_id and exists (
+    select from chaos.life l
+    where l.job_id = t.job_id and l.xid = t.xid and l.what ~ '^[a-z]+ with attempt')) as at_end
+from chaos.watched w order by 1]]
 
 local DEATHS = [[
 select name as worker, extract(epoch from at)::float8 as at,
@@ -69,6 +77,9 @@ union all
 select format('job %s holds a slot of limit %s', s.job_id, s.limit_id) from jobq.limit_slot s
 union all
 select format('news of batch %s', d.batch_id) from jobq.batch_delta d
+union all
+select format('a look at job %s, which would expire', e.job_id) from jobq.expiry e
+  where e.at < now() - interval '3 minutes'
 union all
 select format('worker %s (%s) as running', w.name, w.id) from jobq.worker w
   where w.state = 'running']]
@@ -156,6 +167,7 @@ function M.read(stage)
     batches = db:query(BATCHES),
     trail = db:query(TRAIL),
     left = read_left(db),
+    watched = db:query(WATCHED),
     deaths = db:query(DEATHS),
     life = by_job(db:query(LIFE)),
     diary = stage.diary,

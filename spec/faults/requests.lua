@@ -2,13 +2,16 @@
 --
 --     local next_request = requests.stream("mixed", rng)
 --     local request, pause_s = next_request()
---         { kind = "chaos.sleep", args = { seconds = 0.4 }, priority =, delay =, key = }
+--         { kind = "chaos.sleep", args = { seconds = 0.4 }, priority =, delay =, key =, ... }
+--         on_conflict   what is done when the key is taken
+--         expires_in    seconds
 --         hold_s   the transaction stays open so long between the enqueue and its COMMIT
 local kinds = require "faults.kinds"
 
 local M = {}
 
 local KEYS = 12 -- so many unique keys: enough collisions
+local WAYS = { "keep", "follow", "append" }
 
 local function weighted()
   local names, total = {}, 0
@@ -39,11 +42,15 @@ local function decorate(request, name, rng)
   elseif name == "unique" then
     request.args.seconds = rng() * 0.8
     request.key = "key" .. rng(KEYS)
+    request.on_conflict = WAYS[rng(#WAYS)]
+  elseif name == "expires" then
+    request.args.seconds = rng() * 0.3
+    request.expires_in = 0.05 + rng() * 2
   end
   if rng() < 0.3 then
     request.priority = rng(0, 9)
   end
-  if rng() < 0.1 and name ~= "batch" then
+  if rng() < 0.1 and name ~= "batch" and request.on_conflict ~= "append" then -- it keeps its time
     request.delay = 1 + math.floor(rng() * 50) / 10
   end
   if rng() < 0.03 then
@@ -93,6 +100,25 @@ streams.keys = function(rng, rate)
   return function()
     local request = plain(rng() < 0.7 and "discard" or "unique", { seconds = rng() })
     request.key = "key" .. rng(4)
+    return request, 2 * rng() / rate
+  end
+end
+
+--- Unique keys, and those who come while their holder runs.
+streams.followers = function(rng, rate)
+  return function()
+    local request = plain("unique", { seconds = rng() })
+    request.key, request.on_conflict = "key" .. rng(4), WAYS[rng(2, 3)]
+    return request, 2 * rng() / rate
+  end
+end
+
+--- Jobs that expire, more than there is room for.
+streams.expiring = function(rng, rate)
+  return function()
+    local request = plain("expires", { seconds = 0.5 + rng() })
+    request.expires_in = 0.5 + rng() * 3
+    request.delay = rng() < 0.3 and 4 or nil
     return request, 2 * rng() / rate
   end
 end

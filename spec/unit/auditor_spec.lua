@@ -4,7 +4,7 @@ local auditor = require "faults.auditor"
 local function history()
   return {
     acks = {}, runs = {}, requests = {}, jobs = {}, trail = {}, left = {}, deaths = {}, life = {},
-    diary = {}, exits = {}, steps = {}, batches = {},
+    diary = {}, exits = {}, steps = {}, batches = {}, watched = {},
     config = { dead_after = 4, workers = 1, concurrency = 4 },
   }
 end
@@ -181,6 +181,24 @@ describe("the auditor", function()
       assert.same({}, checks_of(all))
     end)
 
+    it("sees a job that expired too soon, or had begun, or began too late", function()
+      local job = request(all, 1, "chaos.expires", 100, {
+        status = "cancelled", error = "expired", finished_at = 105.1,
+      })
+      all.requests[1].delay, all.requests[1].expires_in = 2, 3
+      assert.same({}, checks_of(all))
+      job.finished_at = 104.9
+      assert.same({ "expired" }, checks_of(all))
+      job.finished_at = 105.1
+      ran(all, 1, 1, 104, 104.5)
+      assert.same({ "expired" }, checks_of(all))
+      job.status, job.error = "completed", nil
+      job.result = { job = 1, attempt = 1, worker = "w1.1" }
+      assert.same({}, checks_of(all))
+      all.runs[1].at, all.runs[1].ended, job.finished_at = 105.8, 105.9, 106
+      assert.same({ "expired" }, checks_of(all))
+    end)
+
     it("sees a job that runs before its time", function()
       completed(all, 1, 100)
       all.requests[1].delay = 5
@@ -201,6 +219,18 @@ describe("the auditor", function()
       completed(all, 1, 100)
       add(all.diary, { fault = "cancel", who = "*", job = 1, at = 100, answer = "cancelled" })
       assert.same({ "cancels" }, checks_of(all))
+    end)
+
+    it("sees a job that began before it was put off to", function()
+      completed(all, 1, 100)
+      local wish = add(all.diary, {
+        fault = "snooze", who = "*", job = 1, at = 99.8, until_at = 99.9, answer = "true",
+      })
+      assert.same({ "snoozed" }, checks_of(all))
+      wish.answer = "false"
+      assert.same({}, checks_of(all))
+      wish.answer, wish.at, wish.until_at = "true", 97, 97.1
+      assert.same({}, checks_of(all))
     end)
 
     it("finds each retry by hand in the trail", function()
@@ -269,6 +299,24 @@ describe("the auditor", function()
       all.life[1][2].at = 102.05
       assert.same({ "keys" }, checks_of(all))
     end)
+
+    it("lets a follower have its key from the end of the holder", function()
+      for id = 1, 2 do
+        completed(all, id, 100).meta = { unique = "a" }
+      end
+      all.life[1] = {
+        { at = 101, what = "waits: attempts used 0", xid = 1 },
+        { at = 103, what = "completed with attempt 1", xid = 3 },
+      }
+      all.life[2] = {
+        { at = 102, what = "is parked: attempts used 0", xid = 2 },
+        { at = 102.9, what = "waits: not parked any more", xid = 3 },
+        { at = 104, what = "completed with attempt 1", xid = 4 },
+      }
+      assert.same({}, checks_of(all))
+      all.life[2][2].xid = 2
+      assert.same({ "keys" }, checks_of(all))
+    end)
   end)
 
   describe("of what belongs to something larger", function()
@@ -292,6 +340,16 @@ describe("the auditor", function()
         batch[field] = wrong
         assert.same({ "batches" }, checks_of(all))
         batch[field] = right
+      end
+    end)
+
+    it("sees who was told of an end twice, never, or without it", function()
+      completed(all, 1, 100)
+      local watched = add(all.watched, { job = 1, told = 1, at_end = 1 })
+      assert.same({}, checks_of(all))
+      for _, wrong in ipairs { { 0, 0 }, { 2, 1 }, { 1, 0 } } do
+        watched.told, watched.at_end = wrong[1], wrong[2]
+        assert.same({ "told" }, checks_of(all))
       end
     end)
 

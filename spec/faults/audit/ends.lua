@@ -70,7 +70,8 @@ end
 local function check_status(book, job, tell)
   local kind = kind_of(job)
   if job.status == "cancelled" then
-    if #book:asked(job.id, "cancel") == 0 then
+    local has_expired = kind and kind.expires and job.error == "expired"
+    if not has_expired and #book:asked(job.id, "cancel") == 0 then
       tell(job.id, "it was cancelled, and nobody asked for that")
     end
   elseif kind and job.status ~= kind.ends and not died_of_crashes(book, job) then

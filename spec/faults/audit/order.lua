@@ -20,7 +20,7 @@ local function simple_lives(book)
   local list = {}
   for id, runs in pairs(book.runs) do
     local job, acks, requests = book:job(id), book.acks[id], book.requests[id]
-    if job and acks and requests then
+    if job and acks and requests and not book:was_put_off(id) then
       list[#list + 1] = simple_life(job, runs, acks[1], requests[1])
     end
   end

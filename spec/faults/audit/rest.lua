@@ -37,19 +37,22 @@ function M.deaths(book, tell)
   end
 end
 
--- When a job held its key: pairs of times, from what the triggers saw.
+-- When a job held its key: pairs of times, from what the triggers saw. One that is parked behind
+-- the holder has none yet.
 local function holdings(life)
   local list, since = {}, nil
   for _, event in ipairs(life or {}) do
     if event.what:find "^waits" then
-      since = since or event.at
+      since = since or event
     elseif since and event.what:find "^%l+ with attempt" then
-      table.insert(list, { from = since, to = event.at })
+      table.insert(list, {
+        from = since.at, took = since.xid, to = event.at, gave = event.xid,
+      })
       since = nil
     end
   end
   if since then
-    table.insert(list, { from = since, to = math.huge })
+    table.insert(list, { from = since.at, took = since.xid, to = math.huge })
   end
   return list
 end
@@ -69,13 +72,19 @@ local function held_keys(book)
   return keys
 end
 
+-- A follower has the key from the transaction that ends the holder.
+local function was_handed_over(last, holding)
+  return holding.took ~= nil and holding.took == last.gave
+end
+
 --- No two jobs hold one key at a time.
 function M.keys(book, tell)
   for name, list in pairs(held_keys(book)) do
     table.sort(list, function(a, b) return a.from < b.from end)
     local last
     for _, holding in ipairs(list) do
-      if last and holding.from < last.to and holding.job ~= last.job then
+      if last and holding.from < last.to and holding.job ~= last.job
+        and not was_handed_over(last, holding) then
         tell(holding.job, ("it took key '%s' while job %d held it"):format(name, last.job))
       end
       last = (not last or holding.to > last.to) and holding or last

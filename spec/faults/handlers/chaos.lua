@@ -122,6 +122,7 @@ return {
   end),
   batch_ended = kind({}, done),
   limited = kind({}, fails(0)),
+  expires = kind({}, fails(0)),
   tick = kind({}, done),
   -- No hook reaches this pattern: only the end of the process ends it.
   stubborn = kind({ timeout = 1 }, function(job)
