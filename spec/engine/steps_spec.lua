@@ -161,6 +161,13 @@ describe("durable steps in a worker", function()
     assert.equal(0, w:stop())
   end
 
+  -- Keeping a step waits until we let go.
+  local SLOW_STEP = [[
+    create function public.wait() returns trigger language plpgsql as $$
+      begin perform pg_advisory_xact_lock_shared(7); return new; end $$;
+    create trigger wait before insert on jobq.step for each row execute function public.wait();
+    select pg_advisory_lock(7)]]
+
   it("are done once, in order, and their results are those of JSON", function()
     local w = start()
     local id = enqueue "two"
@@ -227,6 +234,44 @@ describe("durable steps in a worker", function()
     assert.same({ "first", "between", "each 1" }, notes:read())
     assert.equal(1, db:value("select count(*) from jobq.steps($1)", id))
     assert.equal(0, w:stop())
+  end)
+
+  it("wait for a database that is away, and no attempt is used", function()
+    local w = start()
+    local id = enqueue "two"
+    notes:wait_for(2, w)
+    engine.postgres.stop()
+    finally(engine.postgres.start)
+    w:expect "database lost"
+    notes:go()
+    notes:wait_for(3, w)
+    engine.postgres.start()
+    finally(function() end)
+    assert.equal(1, db:wait_for(id, "completed").attempt)
+    assert.same({ "first", "between", table.unpack(DONE) }, notes:read())
+    assert.equal(5, db:value("select count(*) from jobq.steps($1)", id))
+    assert.equal(0, w:stop())
+  end)
+
+  it("know a record whose answer was lost", function()
+    local dir = engine.handlers({}).path
+    local line = proxy.open(dir:sub(1, -2), db.dsn:match "host=(%S+)", { "w" })
+    db.worker_dsn = line:dsn(db.dsn, "w")
+    local w = start()
+    local id = enqueue "two"
+    notes:wait_for(2, w)
+    db:query(SLOW_STEP)
+    notes:go()
+    db:wait_until("the second step is being kept",
+      "select exists (select from pg_locks where locktype = 'advisory' and not granted)")
+    line:order("half", "w", 1, "cut")
+    line:wait_for "half w"
+    db:query "select pg_advisory_unlock(7)"
+    local job = db:wait_for(id, "completed")
+    assert.equal(1, job.attempt)
+    assert.same({ "first", "between", table.unpack(DONE) }, notes:read())
+    assert.equal(0, w:stop())
+    line:close()
   end)
 
   it("go on at the last checkpoint", function()

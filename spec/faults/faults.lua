@@ -249,11 +249,14 @@ M.retry = {
   end,
 }
 
+-- Others may bring forward what they renew.
+local PLAIN = "status = 'pending' and meta ->> 'unique' is null"
+
 M.snooze = {
-  about = "jobq.snooze of jobs that wait or run",
+  about = "jobq.snooze of jobs that wait",
   weight = 2,
   run = function(stage, chance)
-    for _, job in ipairs(some_jobs(stage, "status = 'pending' and not meta ? 'unique'", chance)) do
+    for _, job in ipairs(some_jobs(stage, PLAIN, chance)) do
       wish(stage, "snooze", job.id, ", '3 seconds'")
     end
   end,

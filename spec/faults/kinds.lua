@@ -5,7 +5,6 @@
 -- max_attempts   as the handler says
 -- delay          seconds after a failed attempt; absent: 2 ^ attempt
 -- expires        it may be cancelled because it has expired
--- has_steps      it asks the database while it runs, so that can fail it, too
 -- weight         how often producers choose it
 local M = {
   quick = { ends = "completed", fails = 0, max_attempts = 6, weight = 30 },
@@ -18,9 +17,7 @@ local M = {
   unique = { ends = "completed", fails = 0, max_attempts = 6, weight = 15 },
   crash = { ends = "completed", fails = 0, max_attempts = 6, weight = 0.5 },
   compute = { ends = "completed", fails = 1, max_attempts = 6, delay = 0.3, weight = 0.7 },
-  steps = {
-    ends = "completed", fails = 1, max_attempts = 6, delay = 0.3, weight = 6, has_steps = true,
-  },
+  steps = { ends = "completed", fails = 1, max_attempts = 6, delay = 0.3, weight = 6 },
   limited = { ends = "completed", fails = 0, max_attempts = 6, weight = 8 },
   expires = { ends = "completed", fails = 0, max_attempts = 6, weight = 8, expires = true },
   tick = { ends = "completed", fails = 0, max_attempts = 6, weight = 0 },

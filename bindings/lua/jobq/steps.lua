@@ -18,6 +18,13 @@ local LONGEST = 315360000 -- ten years in seconds
 local CHECKPOINT = "checkpoint\0-\0"
 local ELSEWHERE = { ["3F000"] = true, ["42883"] = true } -- no such schema, no such function
 
+-- Codes that say nothing of the statement: the database is away, or this connection to it.
+local AWAY = {
+  connect = true, connection_lost = true, ["57P01"] = true, ["57P02"] = true, ["57P03"] = true,
+}
+local FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 2
+local IS_THERE = "23505"
+
 local TWICE = "%s: '%s' was there in this run already, at %s\n"
   .. "hint: give each a name of its own, in a loop a key, too"
 local INSIDE = "%s: not inside of step '%s'\nhint: end that step first"
@@ -41,10 +48,26 @@ local function fail(where, message, code)
   refuse("%s: %s%s", where, message, code and (" (%s)"):format(code) or "")
 end
 
+--- While the database is away it is asked again, as the worker does with the ends of runs: until it
+--- is back, or the run's time is over. A record whose answer got lost is there the second time.
+local function ask_until_told(statement, values, count)
+  local sql, pause, was_away = core.sql.statement(statement), FIRST_PAUSE_S, false
+  while true do
+    local rows, message, code = database.run_alone("queue", sql, values, count)
+    if was_away and code == IS_THERE then
+      return {}
+    elseif rows or not AWAY[code] then
+      return rows, message, code
+    end
+    was_away = true
+    core.task.sleep(pause)
+    pause = math.min(pause * 2, LAST_PAUSE_S)
+  end
+end
+
 --- On the queue's database, or the run has failed: to go on without a record would do things twice.
 local function ask(where, statement, values, count)
-  local rows, message, code =
-    database.run_alone("queue", core.sql.statement(statement), values, count)
+  local rows, message, code = ask_until_told(statement, values, count)
   if not rows then
     fail(where, message, code)
   end

@@ -70,19 +70,12 @@ local function each_settlement(book, fn)
   end
 end
 
--- A step that cannot be kept, because the database is away, fails the run. What a handler of ours
--- raises by itself names job and attempt.
-local function could_not_keep(kind, row)
-  return kind.has_steps and not (row.error or ""):find "job %d+, attempt %d+"
-end
-
 --- A failure that was settled is one of a run, and one that the kind has.
 function M.failures(book, tell)
   each_settlement(book, function(job, kind, row)
     if row.outcome == "retry" and not has_run(book, job.id, row.attempt, row.at) then
       tell(job.id, ("its attempt %d failed without having run"):format(row.attempt))
-    elseif row.outcome == "retry" and row.attempt > kind.fails
-      and not could_not_keep(kind, row) then
+    elseif row.outcome == "retry" and row.attempt > kind.fails then
       tell(job.id, ("its attempt %d failed, %s fails %d times; its error: %s"):format(
         row.attempt, job.kind, kind.fails, (row.error or "none"):match "^[^\n]*"))
     end

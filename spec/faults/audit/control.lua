@@ -31,7 +31,7 @@ local function check_expired(book, job, expires, tell)
   end
 end
 
---- A job expires when its time is over and it has not begun, and begins no more after that. What was
+--- A job expires when its time is over and it has not begun; it begins no more after that. What was
 --- put off or retried by hand has all of its time again.
 function M.expired(book, tell)
   for _, request in ipairs(book.all.requests) do
