@@ -115,11 +115,12 @@ function M.delays(book, tell)
   end)
 end
 
---- No job begins before its time.
+--- No job begins before its time. One that later requests renewed may have run before.
 function M.scheduled(book, tell)
   for _, request in ipairs(book.all.requests) do
     local job, runs = book:job(request.job), book.runs[request.job]
-    local is_own = job and job.args.request == request.id and #book:asked(job.id, "retry") == 0
+    local is_own = job and job.args.request == request.id and #book.requests[job.id] == 1
+      and #book:asked(job.id, "retry") == 0
     local delay = request.delay or 0
     if is_own and runs and runs[1].at < request.at + delay - book_of.SLACK then
       tell(job.id, ("it began %.2f s after its enqueue, expected %g s"):format(
