@@ -482,6 +482,30 @@ describe("a batch", function()
     assert.equal(1, status(id).total)
   end)
 
+  it("has those as members that a unique key lets in, and waits for each", function()
+    local id = open()
+    local function put(way)
+      return db:value(
+        "select jobq.enqueue('a', batch => $1, unique_key => 'k', on_conflict => $2)", id, way)
+    end
+    local first = put()
+    assert.equal(first, put "replace")
+    assert.equal(1, status(id).total)
+    local second = put "supersede"
+    local job = w:claim_one()
+    assert.equal(second, job.id)
+    local follower = put "follow"
+    close(id)
+    w:finish(job, "completed")
+    advance()
+    assert.equal("", called())
+    assert.equal(follower, finish_all()[1].id)
+    advance()
+    local names, told = called()
+    assert.equal("on_complete", names) -- one was cancelled
+    assert.same({ 3, 2, 1 }, { told.total, told.succeeded, told.cancelled })
+  end)
+
   describe("refuses", function()
     local cases = {
       { "jobq.enqueue('a', batch => 77)", "batch 77 does not exist" },

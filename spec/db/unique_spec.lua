@@ -88,6 +88,30 @@ describe("a unique key", function()
       end)
     end
 
+    local expiries = {
+      ["swept"] = function() db:query "select jobq.expire()" end,
+      ["found so by its worker"] = function()
+        w:finish(w:claim_one(), "cancelled", { ran_us = 0, error = "expired" })
+      end,
+    }
+    for way, expire in pairs(expiries) do
+      it("in the moment its job has expired, " .. way .. ", also for its follower", function()
+        local id = put("{}", '"unique_key": "k", "expires_in": "1 microsecond"')
+        expire()
+        assert.equal("expired", db:job(id).error)
+        assert.equal(0, keys())
+        id = put()
+        local holder = w:claim_one()
+        local follower = put("{}", with("follow", '"expires_in": "1 microsecond"'))
+        db:query "select jobq.expire()" -- the parked one
+        assert.same({ "cancelled", "expired" }, { db:job(follower).status, db:job(follower).error })
+        assert.equal(1, keys())
+        local next_one = put("{}", with "follow")
+        w:finish(holder, "completed")
+        assert.same({ holder.id, next_one }, { id, w:claim_one().id })
+      end)
+    end
+
     it("not before, whatever its job waits for", function()
       local id = put()
       for _, word in ipairs { "retry", "snooze", "return", "suspect" } do
