@@ -38,6 +38,15 @@ describe("killed at each wait,", function()
     assert.same({ "done", 3 }, { report.verdict, report.result.users })
   end)
 
+  it("or not, a batch takes more users than one statement", function()
+    t.crash_everywhere(false)
+    db:query [[insert into app.users (email, name)
+      select n || '@example.org', n from generate_series(1, 1100) n]]
+    local report = run("notification.batch", { title = "Hello" })
+    assert.equal(1104, report.result.users)
+    assert.equal(1104, #t.enqueued())
+  end)
+
   it("a digest tells of the same, and marks that", function()
     subscribe(1, "one")
     t.http.on("POST", HOOK .. "one", 204)
