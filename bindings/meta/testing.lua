@@ -91,6 +91,11 @@ function testing.enqueued() end
 ---@return boolean
 function testing.emit(name, payload, options) end
 
+--- How a job ends that a run waits for with jobq.await; pending or processing: it does not. false: there is none.
+---@param which string|integer its kind, or its id
+---@param ending { status: "pending"|"processing"|"completed"|"failed"|"cancelled", result?: any, error?: string }|false
+function testing.ends(which, ending) end
+
 --- Works until no job waits: a failed one is run again while attempts are left, one that waits for an
 --- event when all others are done and the event has come, or its wait has an end.
 ---@param run fun(kind: string, args?: table, options?: jobq.testing.Options): jobq.testing.Report

@@ -63,6 +63,9 @@ describe("jobs under control:", function()
       env = { JOBQ_DSN = db.dsn, JOBQ_ADMIN_SCRIPTS = os.getenv "JOBQ_ADMIN_SCRIPTS" },
     }
     db:wait_until("the command waits", "select exists (select from jobq.waiter)")
+    db:wait_until("it holds back nothing meanwhile", [[
+      select exists (select from pg_stat_activity where datname = current_database()
+        and application_name = 'jobq' and state = 'idle' and backend_xmin is null)]])
     local answer = jobq({ "wait", id, "--timeout", "20ms" })
     assert.same({ 1, true }, { answer.status, answer.err:find("still processing") ~= nil })
     notes:go()

@@ -44,6 +44,40 @@ describe("a run in a spec", function()
     assert.same({ "no (x)", "x" }, { report.error, report.code })
   end)
 
+  describe("that waits for another job", function()
+    local WAIT = [[
+      local id = job.args.id or jobq.must(jobq.enqueue("child", {}))
+      local ended, message, code = jobq.await(id, { timeout = 5 })
+      return jobq.done { ended = ended, message = message, code = code }]]
+
+    local function result(args)
+      return handler(WAIT)(args).result
+    end
+
+    it("is told how that ends, by its kind or its id", function()
+      t.ends("child", { status = "completed", result = { n = 1 } })
+      t.ends(7, { status = "failed", error = "no" })
+      assert.same({ n = 1 }, result().ended.result)
+      assert.same({ id = 7, status = "failed", error = "no" }, result({ id = 7 }).ended)
+    end)
+
+    it("waits in virtual time, and not for what is not there", function()
+      t.ends("child", { status = "processing" })
+      t.ends(7, false)
+      local report = handler(WAIT) ()
+      assert.same({ "timeout", 5 }, { report.result.code, report.slept })
+      assert.equal("not_found", result({ id = 7 }).code)
+    end)
+
+    it("fails a spec that does not say so", function()
+      local ok, message = pcall(result, {})
+      assert.is_false(ok)
+      assert.matches("nothing says how job 1, child, ends\nhint: t.ends%('child', ...%)", message)
+      ok, message = pcall(t.ends, "child", { status = "done" })
+      assert.same({ false, true }, { ok, message:find("'done' is no status", 1, true) ~= nil })
+    end)
+  end)
+
   it("says where an error was", function()
     local report = handler("local x = job.args.a.b") ()
     assert.matches("one.lua:3: attempt to index a nil value %(field 'a'%)$", report.error)

@@ -43,7 +43,8 @@ local function forget()
     folders.remove(expected.folder)
   end
   expected = {
-    config = {}, enqueued = {}, events = {}, http = {}, last_id = 0, process = {}, smtp = {},
+    config = {}, ends = {}, enqueued = {}, events = {}, http = {}, last_id = 0, process = {},
+    smtp = {},
     is_crashed = os.getenv "JOBQ_CRASH_EVERYWHERE" == "1",
   }
 end
@@ -84,6 +85,36 @@ local function add_program(program, result, options)
   check_again("t.process.on", options)
   table.insert(expected.process,
     { program = program, result = result, again = options and options.again })
+end
+
+local STATUS = {
+  pending = true, processing = true, completed = true, failed = true, cancelled = true,
+}
+local END = { status = true, result = true, error = true }
+
+local function check_end(ending)
+  if type(ending) ~= "table" then
+    error("t.ends: expected a table { status = }, or false for no such job", 3)
+  end
+  for name in pairs(ending) do
+    if not END[name] then
+      error(("t.ends: unknown option '%s'%s"):format(tostring(name), nearest.hint(name, END)), 3)
+    end
+  end
+  if not STATUS[ending.status] then
+    error(("t.ends: '%s' is no status%s"):format(
+      tostring(ending.status), nearest.hint(ending.status, STATUS)), 3)
+  end
+end
+
+--- How a job ends that a run waits for with jobq.await, by its kind or id; false: there is none.
+local function add_end(which, ending)
+  if type(which) ~= "string" and math.type(which) ~= "integer" then
+    error("t.ends: expected a kind, or the id of a job", 2)
+  elseif ending ~= false then
+    check_end(ending)
+  end
+  expected.ends[which] = ending
 end
 
 --- Settings, for this spec.
@@ -369,6 +400,7 @@ end
 
 M.config = add_config
 M.database = open_database
+M.ends = add_end
 M.enqueued = pending
 M.folder = open_folder
 M.http = strict.close("t.http", { on = add_route })

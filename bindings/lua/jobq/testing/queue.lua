@@ -4,6 +4,7 @@ local steps = require "jobq.testing.steps"
 
 local M = {}
 
+local NO_END = "jobq.await: nothing says how job %d%s ends\nhint: t.ends(%s, ...)"
 local NO_DATABASE = "jobq.sql: there is no database in this spec\nhint: t.database()"
 
 --- Batches have numbers, and nothing comes of them; nor of what limits are told.
@@ -16,6 +17,43 @@ local function answer_of_other(sql, world)
   elseif sql == core.sql.statement "hold_limit" or sql == core.sql.statement "use_limit" then
     return { {} }
   end
+end
+
+local function kind_of(world, id)
+  local database = world.expected.database
+  if database then
+    return database:value("select kind from jobq.find($1::bigint)", id)
+  end
+  for _, jobs in ipairs { world.enqueued, world.expected.enqueued } do
+    for _, job in ipairs(jobs) do
+      if job.id == id then
+        return job.kind
+      end
+    end
+  end
+end
+
+--- What jobq.await sees of a job, as the spec has said, by its id or its kind; the newest counts.
+local function answer_of_await(world, sql, values)
+  if sql ~= core.sql.statement "result" then
+    return nil
+  end
+  local id = values[1]
+  local kind = kind_of(world, id)
+  local ends = world.expected.ends
+  local e = ends[id]
+  if e == nil then
+    e = ends[kind]
+  end
+  if e == nil then
+    world.problem = world.problem or NO_END:format(id, kind and (", %s,"):format(kind) or "",
+      kind and ("'%s'"):format(kind) or id)
+    error(world.problem, 0)
+  end
+  return { e and {
+    status = e.status, error = e.error,
+    result = e.result ~= nil and core.json.encode(e.result) or nil,
+  } or {} }
 end
 
 --- These change nothing that a spec without a database could see.
@@ -59,7 +97,7 @@ function Session:keep(jobs, list)
 end
 
 function Session:query(sql, values)
-  local rows = steps.answer(self.world, sql, values)
+  local rows = steps.answer(self.world, sql, values) or answer_of_await(self.world, sql, values)
   local jobs = read_jobs(sql, values)
   if rows then
     self.answer = rows
@@ -137,6 +175,7 @@ local function add_database(fake, world)
 
   function fake.query(session, timeout, sql, values, count)
     answers[session] = steps.answer(world, sql, values)
+      or answer_of_await(world, sql, values)
     if answers[session] then
       return true
     end

@@ -18,7 +18,7 @@ local STATEMENTS = {
   close_batch = "batch:close", emit_event = "jobq.emit", enqueue = "jobq.enqueue",
   enqueue_many = "jobq.enqueue_many", keep_checkpoint = "job:checkpoint",
   keep_sleep = "jobq.sleep_until", keep_step = "jobq.step", open_batch = "jobq.batch",
-  steps = "jobq.step", wait_event = "jobq.wait_event",
+  result = "jobq.await", steps = "jobq.step", wait_event = "jobq.wait_event",
 }
 
 --- fs and compress: all that they have.
