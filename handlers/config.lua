@@ -2,6 +2,65 @@
 --- given by --set file.root=/srv/files, the variable JOBQ_FILE_ROOT, or a line of the config file;
 --- `jobq config handlers` shows what is in force. What is wrong is refused at load.
 return {
+  email = {
+    templates = { "string?", summary = "folder of templates; default: that beside the handlers" },
+    attachments = {
+      "string", default = "attachments", summary = "folder that paths of attachments are below",
+    },
+    domain_running = {
+      "integer", min = 1, default = 20, summary = "mails to one domain at a time",
+    },
+    domain_rate = {
+      "string", default = "1200/1m", summary = "mails to one domain that may start in a time",
+    },
+    unsubscribe_url = {
+      "url?", summary = "where the application ends subscriptions, https; lists need it",
+    },
+    unsubscribe_key = {
+      "string?", secret = true, min = 16, summary = "signs the links of that page",
+    },
+    suppressed = {
+      "string", summary = "addresses of $1 that get no mail; $2: is it of a list; empty: none",
+      default = [[
+        select email, reason from app.suppressions
+        where lower(email) = any ($1::text[]) and ($2::boolean or reason <> 'unsubscribed')]],
+    },
+    unsubscribe = {
+      "string", summary = "ends the subscription of address $1 to mailing list $2",
+      default = [[
+        insert into app.suppressions (email, reason)
+        select lower($1::text), 'unsubscribed' where $2::text <> '' on conflict do nothing]],
+    },
+    digest_users = {
+      "string", summary = "users that have something to be told",
+      default = [[
+        select distinct n.user_id as "user" from app.notifications n
+        where n.digested_at is null and n.read_at is null and not exists (
+          select from app.preferences p where p.user_id = n.user_id and p.topic = n.topic
+            and p.channel = 'email' and not p.wanted)]],
+    },
+    digest_user = {
+      "string", summary = "email, name and locale of user $1",
+      default = "select email, name, locale from app.users where id = $1::bigint",
+    },
+    digest_items = {
+      "string", summary = "what user $1 is to be told: id, and what the template digest shows",
+      default = [[
+        select n.id, n.topic, n.title, n.body, n.url from app.notifications n
+        where n.user_id = $1::bigint and n.digested_at is null and n.read_at is null
+          and not exists (
+            select from app.preferences p where p.user_id = n.user_id and p.topic = n.topic
+              and p.channel = 'email' and not p.wanted)
+        order by n.id limit 100]],
+    },
+    digest_mark = {
+      "string", summary = "notes that the items with the ids of $1 have been told",
+      default = [[
+        update app.notifications set digested_at = now()
+        where id = any ($1::bigint[]) and digested_at is null]],
+    },
+  },
+
   file = {
     root = { "string", min = 1, default = ".", summary = "the folder that paths are below" },
     storage = {

@@ -9,10 +9,17 @@ local files = require "support.files"
 
 local M = {}
 
+--- As whoever owns an application gives it to the role of its workers.
+local GRANTS = [[
+  grant usage on schema app to spec_worker;
+  grant select, insert, update, delete on all tables in schema app to spec_worker;
+  grant usage on all sequences in schema app to spec_worker]]
+
 function M.database()
   local db = engine.database()
   db:query(files.read "handlers/sample/schema.sql")
   db:query(files.read "handlers/sample/data.sql")
+  db:query(GRANTS)
   return db
 end
 
