@@ -213,12 +213,13 @@ describe("a unique key, many at it,", function()
       return runs
     end
 
-    for _, way in ipairs { "keep", "follow", "supersede", "replace", "append" } do
+    for _, way in ipairs { "keep", "follow", "supersede", "replace", "append", "debounce" } do
       it("one job is there at a time, and each is told of one that is there: " .. way, function()
         local runs = run_all(hammer(([[
           insert into told select e.id, e.happened, CALLER * 1000 + n
           from jobq.enqueue_with('a', jsonb_build_object('l', array[CALLER * 1000 + n]),
-            '{"unique_key": "k", "max_attempts": 100, "on_conflict": "%s"}') e;]]):format(way)))
+            '{"unique_key": "k", "max_attempts": 100, "on_conflict": "%s"%s}') e;]]):format(
+          way, way == "debounce" and ', "delay": "1 ms"' or "")))
         assert.is_true(runs > 0)
         assert.equal(CALLERS * TIMES, db:value "select count(*) from told")
         assert.equal(0, db:value [[
