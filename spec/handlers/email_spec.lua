@@ -195,6 +195,24 @@ describe("mail", function()
     db:wait_for(id, "cancelled")
   end)
 
+  it("waits for others to its domain, and holds up no other domain", function()
+    worker({ ["email.domain_running"] = 1 }, { concurrency = 4 })
+    local function to(address)
+      return db:enqueue { "email.send", args = codec.encode { to = address, text = "x" },
+        limit_key = address:match "@(.*)$" }
+    end
+    to "hold@one.org"
+    server:next()
+    assert.is_true(server:next().held)
+    local waiting = to "b@one.org"
+    db:wait_for(to "c@two.org", "completed")
+    assert.same({ "c@two.org" }, server:next().rcpt)
+    assert.equal("pending", db:job(waiting).status)
+    server:release()
+    db:wait_for(waiting, "completed")
+    assert.same({ "b@one.org" }, server:next().rcpt)
+  end)
+
   describe("to many", function()
     local function batch_of(id)
       local job = db:wait_for(id, "completed")
