@@ -24,6 +24,13 @@ select jobq.enqueue_many('file.compress',
         from unnest(string_to_array(:'files', E'\n')) as path),
   tags => array['quickstart', :'run']);
 
+-- In the sample application: what is old goes, and a user is told something.
+select jobq.enqueue('cleanup.invites', tags => array['quickstart', :'run']);
+select jobq.enqueue('cleanup.audit_logs', '{"days": 90}', tags => array['quickstart', :'run']);
+select jobq.enqueue('notification.push', jsonb_build_object('user', id, 'title', 'Hello, ' || name),
+  tags => array['quickstart', :'run'])
+from app.users where email = 'dora@example.org';
+
 -- Fails twice, is tried again after 2 s and 4 s, and succeeds.
 select jobq.enqueue('demo.flaky', tags => array['quickstart', :'run']);
 
