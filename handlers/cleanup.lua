@@ -7,6 +7,7 @@ local jobq = require "jobq"
 local rows = require "lib.cleanup.rows"
 
 local DAY = 86400 -- seconds
+local WORKERS_KEEP = 7 -- days: what they have finished for longer they drop, each hour
 
 --- Locks pass, a database that is away comes back: no hurry, the next night comes anyway.
 local function retry_delay(attempt)
@@ -109,6 +110,9 @@ return {
     run = function(job)
       local args = job.args
       local keep = args.days * DAY
+      if args.archive and args.days >= WORKERS_KEEP then
+        return jobq.discard "days: with archive fewer than 7 are expected: workers drop the rest"
+      end
       local past = days.past("jobq.finished_completed", keep)
       job.log:info("past their time", past)
       if args.dry_run then

@@ -15,8 +15,6 @@
 #include "core/base/text.h"
 #include "core/job/pulse.h"
 
-#define LONGEST_PATH 4096
-
 struct executor {
     enum executor_state state;
     uv_process_t process;
@@ -211,8 +209,6 @@ uint64_t executor_lua_bytes(const struct executor *e)
 /* uv_spawn initialises the handle even when it fails: it must be closed in any case. */
 static int spawn(uv_loop_t *loop, struct executor *e, int channel_fd, int pulse_fd)
 {
-    char path[LONGEST_PATH];
-    size_t size = sizeof(path);
     char title[] = "jobq-run";
     char door[] = "--executor";
     char *args[] = {title, door, NULL};
@@ -226,17 +222,13 @@ static int spawn(uv_loop_t *loop, struct executor *e, int channel_fd, int pulse_
     uv_process_options_t options = {
         .exit_cb = on_exited,
         .flags = UV_PROCESS_DETACHED, /* Ctrl-C in a terminal is for the supervisor alone */
-        .file = path,
+        .file = "/proc/self/exe", /* the build that runs, also where an upgrade has replaced it */
         .args = args,
         .stdio = stdio,
         .stdio_count = LENGTH_OF(stdio),
     };
 
     e->process.data = e;
-    int rc = uv_exepath(path, &size);
-    if (rc < 0) {
-        options.file = "/proc/self/exe";
-    }
     return uv_spawn(loop, &e->process, &options);
 }
 

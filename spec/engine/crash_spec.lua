@@ -1,4 +1,5 @@
 local uv = require "luv"
+local build = require "support.build"
 local engine = require "support.engine"
 local files = require "support.files"
 local samples = require "support.samples"
@@ -126,6 +127,19 @@ return { ok = { run = function() end } }
     assert.equal(8, db:value "select sum(attempt)::int from jobq.job")
     assert.is_true(#notes:read() < 16)
     assert.equal(0, w:stop())
+  end)
+
+  it("is replaced by one of the same build, whatever has been put in its place", function()
+    local dir = engine.handlers { ["note.lua"] = samples.note }
+    local program = dir.path .. "worker"
+    assert(uv.fs_copyfile(build.program "jobq-run", program))
+    local w = engine.worker(db, dir.path .. "note.lua", { executors = 1, program = program })
+    dir:write("next", "#!/bin/sh\nexit 1\n")
+    assert(uv.fs_chmod(dir.path .. "next", 493))
+    assert(uv.fs_rename(dir.path .. "next", program))
+    uv.kill(w:executors()[1], "sigkill")
+    w:expect "executor died"
+    db:wait_for(db:enqueue { "note.write", args = notes:args() }, "completed")
   end)
 
   it("goes with its supervisor", function()

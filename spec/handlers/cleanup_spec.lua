@@ -104,7 +104,12 @@ describe("cleanup", function()
       copy:close()
     end)
 
-    it("say what is wrong with their root, and do nothing without one", function()
+    it("stay where no root is set", function()
+      families.worker(db)
+      assert.same({ skipped = true }, run("files").result)
+    end)
+
+    it("say what is wrong with their root", function()
       worker { ["cleanup.root"] = dir .. "/none" }
       local job = run("files", {}, { max_attempts = 1 })
       assert.same({ "failed", true }, { job.status,
@@ -247,10 +252,13 @@ describe("cleanup", function()
         select id, 'completed', kind_id, lane_id, priority, run_at, created_at, 1, 3, args,
           '2020-01-01 12:00Z', '2020-01-01 12:00Z' from gone]], id)
       worker()
-      assert.matches("hint: grant jobq_reader to the role", run("jobs", { archive = true }).error)
+      local args = { archive = true, days = 6 }
+      assert.matches("days: with archive fewer than 7 are expected",
+        run("jobs", { archive = true }).error)
+      assert.matches("hint: grant jobq_reader to the role", run("jobs", args).error)
       db:query "grant jobq_reader to spec_worker"
       finally(function() db:query "revoke jobq_reader from spec_worker" end)
-      local result = run("jobs", { archive = true }).result
+      local result = run("jobs", args).result
       assert.same({ 1, true }, { result.archived, result.days >= 1 })
       assert.equal(id, archived("cleanup.jobs")[1].id)
       assert.is_nil(db:row("select * from jobq.find($1)", id))

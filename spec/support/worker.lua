@@ -10,8 +10,8 @@
 --     w:kill()                                       -- kill -9
 --
 -- Handlers are texts by file name, a folder of support/handlers.lua, or a path. Options are those
--- of jobq-run, with "_" for "-"; true for a switch; env: more variables. The rest is in
--- support/process.lua.
+-- of jobq-run, with "_" for "-"; true for a switch; env: more variables; program: another one than
+-- that of the build. The rest is in support/process.lua.
 local build = require "support.build"
 local handlers = require "support.handlers"
 local process = require "support.process"
@@ -20,6 +20,8 @@ local M = {}
 
 local Worker = setmetatable({}, { __index = process.Process })
 Worker.__index = Worker
+
+local NO_OPTIONS = { env = true, program = true }
 
 local ESCAPES = { n = "\n", t = "\t", r = "\r" }
 
@@ -61,7 +63,7 @@ end
 local function words_of(options)
   local names = {}
   for name in pairs(options) do
-    table.insert(names, name ~= "env" and name or nil)
+    table.insert(names, not NO_OPTIONS[name] and name or nil)
   end
   table.sort(names)
   local words = {}
@@ -82,7 +84,7 @@ end
 
 --- The command line is all: words, and env.
 function M.run(words)
-  table.insert(words, 1, build.program "jobq-run")
+  table.insert(words, 1, words.program or build.program "jobq-run")
   return setmetatable(process.start(words), Worker)
 end
 
@@ -94,7 +96,7 @@ function M.start(db, given, options)
   end
   local words = words_of(options)
   table.insert(words, folder(given))
-  words.env = env
+  words.env, words.program = env, options.program
   return M.run(words)
 end
 
