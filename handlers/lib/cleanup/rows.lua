@@ -23,6 +23,9 @@ local NO_NAME = "42602" -- as PostgreSQL says to a text that is no name at all
 --- Somebody who holds a lock on the whole table, or on rows that refer to ours.
 local BUSY = { ["55P03"] = true, ["40P01"] = true }
 
+--- As step_tx says that the database has no jobs.
+local ELSEWHERE = { ["3F000"] = true, ["42883"] = true }
+
 local COUNT = [[
 select count(*)::int8 as rows, coalesce(sum(pg_column_size(t.*)), 0)::int8 as bytes
 from %s t where %s]]
@@ -75,27 +78,36 @@ local function by_key(a, b)
   return #a.key == #b.key and a.key < b.key or #a.key < #b.key
 end
 
---- Deletes up to n rows; what went is on the disk before it is gone. nil, message, code.
-local function delete_batch(what, delete, n)
-  return jobq.sql.transaction(function(tx)
-    jobq.must(tx:query "set local lock_timeout = '2s'")
-    local rows, why, code = tx:query(delete, what.older_than, n)
-    if not rows then
-      return nil, why, code
-    end
-    table.sort(rows, by_key)
-    if what.archive and rows[1] then
-      archive.keep(what.kind, rows)
-    end
-    return rows
-  end)
+--- Deletes up to n rows; what went is on the disk before it is gone. { deleted =, bytes = }, or
+--- nil, message, code.
+local function delete_rows(tx, what, delete, n)
+  jobq.must(tx:query "set local lock_timeout = '2s'")
+  local rows, why, code = tx:query(delete, what.older_than, n)
+  if not rows then
+    return nil, why, code
+  end
+  table.sort(rows, by_key)
+  if what.archive and rows[1] then
+    archive.keep(what.kind, rows)
+  end
+  local bytes = 0
+  for _, row in ipairs(rows) do
+    bytes = bytes + row.bytes
+  end
+  return { deleted = #rows, bytes = bytes }
 end
 
-local function add(sum, rows)
-  sum.deleted, sum.batches = sum.deleted + #rows, sum.batches + 1
-  for _, row in ipairs(rows) do
-    sum.bytes = sum.bytes + row.bytes
+--- A batch and the count of it are one commit, so that a later run knows of it. Where the rows are
+--- in another database than the jobs, a run knows of its own only.
+local function delete_batch(number, what, delete, n)
+  local function batch(tx)
+    return delete_rows(tx, what, delete, n)
   end
+  local sum, why, code = jobq.step_tx("batch", number, batch)
+  if ELSEWHERE[code] then
+    return jobq.sql.transaction(batch)
+  end
+  return sum, why, code
 end
 
 local function failure(what, why, code)
@@ -109,14 +121,15 @@ end
 local function delete_all(job, what, delete, total)
   local settings, sum = jobq.config.cleanup, { deleted = 0, batches = 0, bytes = 0 }
   repeat
-    local rows, why, code = delete_batch(what, delete, settings.batch)
-    if not rows then
+    local batch, why, code = delete_batch(sum.batches + 1, what, delete, settings.batch)
+    if not batch then
       return failure(what, why, code)
     end
-    add(sum, rows)
+    sum.batches = sum.batches + 1
+    sum.deleted, sum.bytes = sum.deleted + batch.deleted, sum.bytes + batch.bytes
     job:progress(math.min(sum.deleted / math.max(total, 1), 1))
     jobq.sleep(settings.pause)
-  until #rows < settings.batch
+  until batch.deleted < settings.batch
   job.log:info("deleted", sum)
   return jobq.done(sum)
 end

@@ -122,7 +122,7 @@ end
 --- Ends it, whoever is still connected.
 function M.drop(database)
   close(database)
-  query(the_server().conn, ("drop database %s with (force)"):format(database.name))
+  query(the_server().conn, ("drop database if exists %s with (force)"):format(database.name))
 end
 
 --- At the end of a run.
