@@ -10,9 +10,9 @@ error("meta files are read by editors, never loaded")
 ---
 --- Values are always parameters, $1, $2 and so on, never part of the text. int2 to int8 are integers,
 --- float4 and float8 numbers, numeric is text as it is, json and jsonb are decoded, bytea are bytes,
---- arrays of one dimension are tables, all else is text. null is nil in a row and jobq.null within an
---- array. Towards the server a table that is a sequence is an array, any other one is JSON; for a
---- JSON array pass jobq.json.encode(t).
+--- arrays of one dimension are tables, all else is text. null is nil in a row and jobq.json.null
+--- within an array. Towards the server a table that is a sequence is an array, any other one is JSON;
+--- for a JSON array pass jobq.json.encode(t).
 ---
 --- What fails at the server is nil, message, code, detail, hint. The code is its SQLSTATE; or
 --- "connect", "pool_timeout", "connection_lost", "too_large" (more than 64 MB), and from transactions
@@ -29,7 +29,7 @@ local sql = {}
 
 ---@class jobq.sql.Statement
 ---@field [1] string the statement
----@field [integer] any its values; jobq.null for null
+---@field [integer] any its values; jobq.json.null for null
 ---@field timeout? number seconds; no statement takes longer than its run may
 
 ---@alias jobq.sql.Row table<string, any>
