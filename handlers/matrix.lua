@@ -19,11 +19,28 @@ end
 
 local DONE = { evict = "evicted", delete = "deleted", purge = "purged" }
 
+local TRIES = 3 -- a homeserver that is busy gives up on a deletion, and does the next one
+
+--- How many users it has evicted; 0 too, if the room has gone by itself. nil: it cannot be done.
+local function delete(job, state, room)
+  for _ = 1, TRIES do
+    state.delete_id = state.delete_id or rooms.start(room.id, job.args)
+    job:checkpoint(state)
+    if not state.delete_id then
+      return 0
+    end
+    local evicted, why = rooms.follow(state.delete_id)
+    if evicted then
+      return evicted
+    end
+    job.log:warn("the homeserver gave up: " .. why, room)
+    state.delete_id = nil
+  end
+end
+
 --- Ends one room, and notes what came of it.
 local function remove(job, state, room)
-  state.delete_id = state.delete_id or rooms.start(room.id, job.args)
-  job:checkpoint(state)
-  local evicted = state.delete_id and rooms.follow(state.delete_id) or not state.delete_id and 0
+  local evicted = delete(job, state, room)
   if evicted then
     state.removed, state.evicted = state.removed + 1, state.evicted + evicted
     job.log:info(DONE[job.args.action], room)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,9 +207,28 @@ uint64_t executor_lua_bytes(const struct executor *e)
     return atomic_load(&e->pulse->lua_bytes);
 }
 
+/*
+ * The build that runs, also where an upgrade has put another in its place: the link leads to it, but
+ * its text does not. The text is what tools like valgrind understand.
+ */
+static void find_program(char *path, size_t size)
+{
+    static const char link[] = "/proc/self/exe";
+    static const char gone[] = " (deleted)";
+    size_t length = size;
+
+    bool is_known = uv_exepath(path, &length) == 0;
+    bool is_gone =
+        is_known && length >= sizeof(gone) && strcmp(path + length - (sizeof(gone) - 1), gone) == 0;
+    if (!is_known || is_gone) {
+        memcpy(path, link, sizeof(link));
+    }
+}
+
 /* uv_spawn initialises the handle even when it fails: it must be closed in any case. */
 static int spawn(uv_loop_t *loop, struct executor *e, int channel_fd, int pulse_fd)
 {
+    char path[PATH_MAX];
     char title[] = "jobq-run";
     char door[] = "--executor";
     char *args[] = {title, door, NULL};
@@ -222,13 +242,14 @@ static int spawn(uv_loop_t *loop, struct executor *e, int channel_fd, int pulse_
     uv_process_options_t options = {
         .exit_cb = on_exited,
         .flags = UV_PROCESS_DETACHED, /* Ctrl-C in a terminal is for the supervisor alone */
-        .file = "/proc/self/exe", /* the build that runs, also where an upgrade has replaced it */
+        .file = path,
         .args = args,
         .stdio = stdio,
         .stdio_count = LENGTH_OF(stdio),
     };
 
     e->process.data = e;
+    find_program(path, sizeof(path));
     return uv_spawn(loop, &e->process, &options);
 }
 

@@ -80,7 +80,8 @@ end
 local function earlier(room_id, is_gone)
   local answer = matrix.find { "/_synapse/admin/v2/rooms/%s/delete_status", room_id }
   for _, task in ipairs(answer and answer.results or {}) do
-    if is_gone or task.status == "active" or task.status == "scheduled" then
+    local is_under_way = task.status == "active" or task.status == "scheduled"
+    if is_under_way or is_gone and task.status == "complete" then
       return task.delete_id
     end
   end
@@ -109,7 +110,7 @@ local function pause(delete_id, turn)
   jobq.sleep_until(("%s until %d"):format(delete_id, time), time)
 end
 
---- Waits for its end: how many users it has evicted, or nil if the homeserver gave up.
+--- Waits for its end: how many users it has evicted, or nil and why the homeserver gave up.
 function M.follow(delete_id)
   local turn = 0
   while true do
@@ -118,7 +119,7 @@ function M.follow(delete_id)
       local what = task.shutdown_room
       return type(what) == "table" and #what.kicked_users or 0 -- JSON's null is no table
     elseif task.status == "failed" or task.status == "cancelled" then
-      return nil
+      return nil, task.error or task.status
     end
     turn = turn + 1
     pause(delete_id, turn)

@@ -1,12 +1,13 @@
 --- A private PostgreSQL for specs, and a fresh, migrated database in it for each spec that asks.
 ---
---- The server is in .jobq/spec-pg and stays for all files of a run; JOBQ_SPEC_DSN names another
---- one, with a role that may make databases.
+--- The server is in .jobq/spec-pg and stays for all files of a run; JOBQ_SPEC_FOLDER names another
+--- folder, for runs beside each other, JOBQ_SPEC_DSN another server, with a role that may make
+--- databases.
 local core = require "jobq.core"
 
 local M = {}
 
-local FOLDER = ".jobq/spec-pg"
+local FOLDER = os.getenv "JOBQ_SPEC_FOLDER" or ".jobq/spec-pg"
 local KEPT = "jobq.testing.server" -- in package.preload: busted loads us anew for each file
 
 local pg = core.pg

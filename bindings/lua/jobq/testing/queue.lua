@@ -33,27 +33,35 @@ local function kind_of(world, id)
   end
 end
 
---- What jobq.await sees of a job, as the spec has said, by its id or its kind; the newest counts.
+local function miss_end(world, id, kind)
+  local of_kind = kind and (", %s,"):format(kind) or ""
+  local wanted = kind and ("'%s'"):format(kind) or id
+  world.problem = world.problem or NO_END:format(id, of_kind, wanted)
+  error(world.problem, 0)
+end
+
+--- How a job ends, as the spec has said, by its id or its kind; false: it does not.
+local function end_of(world, id)
+  local kind, ends = kind_of(world, id), world.expected.ends
+  if ends[id] ~= nil then
+    return ends[id]
+  elseif kind and ends[kind] ~= nil then
+    return ends[kind]
+  end
+  miss_end(world, id, kind)
+end
+
+--- What jobq.await sees of a job.
 local function answer_of_await(world, sql, values)
   if sql ~= core.sql.statement "result" then
     return nil
   end
-  local id = values[1]
-  local kind = kind_of(world, id)
-  local ends = world.expected.ends
-  local e = ends[id]
-  if e == nil then
-    e = ends[kind]
+  local e = end_of(world, values[1])
+  if not e then
+    return { {} }
   end
-  if e == nil then
-    world.problem = world.problem or NO_END:format(id, kind and (", %s,"):format(kind) or "",
-      kind and ("'%s'"):format(kind) or id)
-    error(world.problem, 0)
-  end
-  return { e and {
-    status = e.status, error = e.error,
-    result = e.result ~= nil and core.json.encode(e.result) or nil,
-  } or {} }
+  local result = e.result ~= nil and core.json.encode(e.result) or nil
+  return { { status = e.status, error = e.error, result = result } }
 end
 
 --- These change nothing that a spec without a database could see.
