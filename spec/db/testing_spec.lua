@@ -102,11 +102,15 @@ describe("databases for specs", function()
 
   it("are on a private server where none is named", function()
     local home = handlers {}
-    local before = uv.cwd()
+    local before, folder = uv.cwd(), os.getenv "JOBQ_SPEC_FOLDER"
     uv.chdir(home.path)
+    uv.os_unsetenv "JOBQ_SPEC_FOLDER"
     finally(function()
       databases.stop()
       uv.chdir(before)
+      if folder then
+        uv.os_setenv("JOBQ_SPEC_FOLDER", folder)
+      end
     end)
     local db = databases.open()
     assert.is_true(files.exists ".jobq/spec-pg")

@@ -7,7 +7,7 @@ local core = require "jobq.core"
 
 local M = {}
 
-local FOLDER = os.getenv "JOBQ_SPEC_FOLDER" or ".jobq/spec-pg"
+local FOLDER = ".jobq/spec-pg"
 local KEPT = "jobq.testing.server" -- in package.preload: busted loads us anew for each file
 
 local pg = core.pg
@@ -62,7 +62,7 @@ end
 local function start()
   local server = { count = 0, dsn = os.getenv "JOBQ_SPEC_DSN" }
   if not server.dsn then
-    local embedded, message = pg.embedded_open(FOLDER)
+    local embedded, message = pg.embedded_open(os.getenv "JOBQ_SPEC_FOLDER" or FOLDER)
     server.embedded = embedded or error("t.database(): " .. message, 0)
     server.dsn = embedded:conninfo()
   end
