@@ -42,7 +42,9 @@ local function certificate()
 end
 
 function M.clean()
-  files.remove(dir)
+  if dir then
+    files.remove(dir)
+  end
   dir = nil
 end
 
