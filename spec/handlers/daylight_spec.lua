@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local files = require "support.files"
 local postgres = require "support.postgres"
 local process = require "support.process"
+local teller = require "support.teller"
 
 -- Gaps and folds at midnight (Beirut, Havana, Asuncion, Sao Paulo, Gaza, Cairo, Azores), of half an
 -- hour (Lord Howe) and two (Troll), of a whole day (Apia), winter time that is the exception
@@ -49,11 +50,6 @@ select s.id, json_agg(extract(epoch from s.tick)::bigint order by s.tick)
   filter (where s.tick <= s.until) as ticks
 from step s group by s.id order by s.id]]
 
-local function peers()
-  local pipe <close> = assert(io.popen "scripts/test.d/peers node")
-  return pipe:read "l"
-end
-
 describe("schedules where clocks change", function()
   local path
 
@@ -81,7 +77,7 @@ describe("schedules where clocks change", function()
       extract(epoch from until)::bigint as "to" from windows order by id]]
     files.write(path, cjson.encode(windows))
     local library = process.start { "node", "spec/support/daylight.js", path,
-      env = { NODE_PATH = peers() .. "/node_modules" } }
+      env = { NODE_PATH = teller.peers "node" .. "/node_modules" } }
     local ours = db:query(TICKS)
     assert.equal(0, library:wait())
     local theirs = cjson.decode(library:output())

@@ -5,28 +5,17 @@
 --     server:next()               waits for a mail, or for "held"
 --     server:count()              what nobody has asked for yet
 --     server:release()            the last word for the mail that it holds
-local cjson = require "cjson"
 local files = require "support.files"
-local process = require "support.process"
+local teller = require "support.teller"
 local uv = require "luv"
 
 local M = {}
 
 local USER, PASSWORD = "app", "wörd pass"
 
-local Server = {}
-Server.__index = Server
+local Server = teller.class "the mail server"
 
-local node_modules, dir
-
-local function peers()
-  if not node_modules then
-    local p = process.start { "scripts/test.d/peers", "node" }
-    assert(p:wait() == 0, p:errors())
-    node_modules = p.out_lines[#p.out_lines] .. "/node_modules"
-  end
-  return node_modules
-end
+local dir
 
 --- A certificate for the file of specs; M.clean() removes it.
 local function certificate()
@@ -49,35 +38,17 @@ function M.clean()
 end
 
 function M.start()
-  local modules, cert, key = peers(), certificate()
-  local p = process.start {
-    "node", "spec/support/mail_server.js", cert, key, USER, PASSWORD, env = { NODE_PATH = modules },
-  }
-  local self = setmetatable({ seen = 0, process = p }, Server)
+  local cert, key = certificate()
+  local self = teller.start(Server, {
+    "node", "spec/support/mail_server.js", cert, key, USER, PASSWORD,
+    env = { NODE_PATH = teller.peers "node" .. "/node_modules" },
+  })
   self.settings = {
     ["smtp.host"] = "127.0.0.1", ["smtp.port"] = math.tointeger(self:next().port),
     ["smtp.tls"] = "starttls", ["smtp.ca_file"] = cert, ["smtp.username"] = USER,
     ["smtp.password"] = PASSWORD, ["smtp.from"] = "App <app@example.com>",
   }
   return self
-end
-
-function Server:next()
-  local lines = self.process.out_lines
-  self.process:wait_until(function()
-    return lines[self.seen + 1] or self.process.status
-  end, "a line of the mail server")
-  self.seen = self.seen + 1
-  return cjson.decode(lines[self.seen] or error "the mail server has ended")
-end
-
-function Server:count()
-  uv.run "nowait"
-  return #self.process.out_lines - self.seen
-end
-
-function Server:release()
-  self.process:signal "sigusr2"
 end
 
 return M

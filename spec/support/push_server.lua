@@ -8,26 +8,13 @@
 --     server:release()                               answers what it holds
 local cjson = require "cjson"
 local files = require "support.files"
-local process = require "support.process"
-local uv = require "luv"
+local teller = require "support.teller"
 
 local M = {}
 
 M.VAPID = "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94" -- of RFC 8291, appendix A
 
-local Server = {}
-Server.__index = Server
-
-local node_modules
-
-local function peers()
-  if not node_modules then
-    local p = process.start { "scripts/test.d/peers", "node" }
-    assert(p:wait() == 0, p:errors())
-    node_modules = p.out_lines[#p.out_lines] .. "/node_modules"
-  end
-  return node_modules
-end
+local Server = teller.class "the push server"
 
 local function certificate(dir)
   local cert, key = dir .. "/cert.pem", dir .. "/key.pem"
@@ -63,10 +50,10 @@ end
 
 function M.start(dir)
   local cert, key = certificate(dir)
-  local p = process.start {
-    "node", "spec/support/push_server.js", cert, key, env = { NODE_PATH = peers() },
-  }
-  local self = setmetatable({ seen = 0, process = p }, Server)
+  local self = teller.start(Server, {
+    "node", "spec/support/push_server.js", cert, key,
+    env = { NODE_PATH = teller.peers "node" .. "/node_modules" },
+  })
   self.told = self:next()
   self.settings, self.url = settings(dir, cert, self.told)
   return self
@@ -89,24 +76,6 @@ function Server:subscribe(db, user, channel, name, keys)
   return db:value([[insert into app.subscriptions (user_id, channel, address, keys)
     values ($1, $2, $3, $4::jsonb) returning id]], user, channel, address,
     next(keys) and cjson.encode(keys) or "{}")
-end
-
-function Server:next()
-  local lines = self.process.out_lines
-  self.process:wait_until(function()
-    return lines[self.seen + 1] or self.process.status
-  end, "a line of the push server")
-  self.seen = self.seen + 1
-  return cjson.decode(lines[self.seen] or error "the push server has ended")
-end
-
-function Server:count()
-  uv.run "nowait"
-  return #self.process.out_lines - self.seen
-end
-
-function Server:release()
-  self.process:signal "sigusr2"
 end
 
 return M

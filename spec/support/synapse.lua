@@ -14,6 +14,7 @@ local core = require "jobq.core"
 local files = require "support.files"
 local jobq = require "jobq"
 local process = require "support.process"
+local teller = require "support.teller"
 local uv = require "luv"
 
 local M = {}
@@ -74,18 +75,6 @@ Server.__index = Server
 
 ---- its start ----
 
-local python
-
---- The first time on a machine it is installed, which takes most of a minute.
-local function find_python()
-  if not python then
-    local pipe = assert(io.popen "scripts/test.d/peers python")
-    python = pipe:read "l" .. "/bin/python"
-    assert(pipe:close(), "scripts/test.d/peers python failed")
-  end
-  return python
-end
-
 local function free_port()
   local socket = uv.new_tcp()
   assert(socket:bind("127.0.0.1", 0))
@@ -108,7 +97,8 @@ function M.start(dir)
   configure(dir, port)
   local self = setmetatable({ url = "http://127.0.0.1:" .. port, users = 0 }, Server)
   self.process = process.start {
-    find_python(), "-m", "synapse.app.homeserver", "-c", dir .. "/config.yaml",
+    teller.peers "python" .. "/bin/python", "-m", "synapse.app.homeserver",
+    "-c", dir .. "/config.yaml",
     cwd = dir, of_file = true,
   }
   self.process:wait_until(function() return self:is_up() end, "an answer of synapse")
