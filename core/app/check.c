@@ -69,13 +69,9 @@ static const struct pool_events pool_events =
 int check_run(const struct config *config)
 {
     struct check c = {.exit_status = EXIT_FAILED};
-    struct pool_options options = {
-        .executors = 1,
-        .executor_memory = config->executor_memory_bytes,
-        .load_timeout_ms = config->load_timeout_ms,
-        .config = engine_executor_config(config),
-    };
+    struct pool_options options = engine_pool_options(config, NULL);
 
+    options.executors = 1;
     uv_loop_init(&c.loop);
     struct pool *pool = pool_open(&c.loop, &options, &pool_events, &c);
     uv_run(&c.loop, UV_RUN_DEFAULT);

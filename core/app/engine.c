@@ -229,15 +229,22 @@ int engine_run(const struct config *config, const char *conninfo)
     return e.exit_status;
 }
 
-struct wire_config engine_executor_config(const struct config *config)
+struct pool_options engine_pool_options(const struct config *config, const char *conninfo)
 {
-    return (struct wire_config){
-        .log_level = (uint8_t)config->log_level,
-        .log_format = (uint8_t)config->log_format,
-        .job_memory = (int64_t)config->job_memory_bytes,
-        .load_memory = (int64_t)config->executor_memory_bytes,
-        .handlers = buffer_slice(&config->handlers),
-        .settings = buffer_slice(&config->settings),
+    return (struct pool_options){
+        .executors = config->executors,
+        .executor_memory = config->executor_memory_bytes,
+        .load_timeout_ms = config->load_timeout_ms,
+        .config =
+            {
+                .log_level = (uint8_t)config->log_level,
+                .log_format = (uint8_t)config->log_format,
+                .job_memory = (int64_t)config->job_memory_bytes,
+                .load_memory = (int64_t)config->executor_memory_bytes,
+                .handlers = buffer_slice(&config->handlers),
+                .settings = buffer_slice(&config->settings),
+                .conninfo = slice_of(conninfo),
+            },
     };
 }
 
@@ -255,13 +262,7 @@ static void open_parts(struct engine *e, const char *conninfo)
         .queues = c->queues,
         .concurrency = c->concurrency,
     };
-    struct pool_options pool = {
-        .executors = c->executors,
-        .executor_memory = c->executor_memory_bytes,
-        .load_timeout_ms = c->load_timeout_ms,
-        .config = engine_executor_config(c),
-    };
-    pool.config.conninfo = slice_of(conninfo);
+    struct pool_options pool = engine_pool_options(c, conninfo);
 
     for (size_t i = 0; i < LENGTH_OF(signums); i++) {
         uv_signal_init(&e->loop, &e->signals[i]);

@@ -71,8 +71,8 @@ struct engine {
     uint64_t mentioned_ms; /* when an absent database was last mentioned; 0: not yet */
 };
 
-/* What every executor is told. Borrows from config. */
-struct wire_config engine_executor_config(const struct config *config);
+/* How executors are started, and what every one of them is told. Borrows both; conninfo may be NULL. */
+struct pool_options engine_pool_options(const struct config *config, const char *conninfo);
 
 /* Starts a new generation of executors, unless the worker is about to end. */
 void engine_reload(struct engine *e);

@@ -128,16 +128,9 @@ static bool read_args(struct buffer *args)
 int once_run(const struct config *config)
 {
     struct once o = {.config = config, .exit_status = EXIT_FAILED};
-    struct pool_options options = {
-        .executors = 1,
-        .executor_memory = config->executor_memory_bytes,
-        .load_timeout_ms = config->load_timeout_ms,
-        .config = engine_executor_config(config),
-    };
+    struct pool_options options = engine_pool_options(config, config->conninfo);
 
-    if (config->conninfo != NULL) {
-        options.config.conninfo = slice_of(config->conninfo);
-    }
+    options.executors = 1;
     if (!read_args(&o.args)) {
         buffer_fini(&o.args);
         return EXIT_USAGE;

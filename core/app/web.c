@@ -289,14 +289,8 @@ static void on_tend(uv_timer_t *timer)
 static void open_parts(struct web *w, const char *conninfo)
 {
     static const int signums[] = {SIGTERM, SIGINT, SIGHUP};
-    struct pool_options options = {
-        .executors = w->config->executors,
-        .executor_memory = w->config->executor_memory_bytes,
-        .load_timeout_ms = w->config->load_timeout_ms,
-        .config = engine_executor_config(w->config),
-    };
+    struct pool_options options = engine_pool_options(w->config, conninfo);
 
-    options.config.conninfo = slice_of(conninfo);
     for (size_t i = 0; i < LENGTH_OF(signums); i++) {
         uv_signal_init(&w->loop, &w->signals[i]);
         w->signals[i].data = w;
