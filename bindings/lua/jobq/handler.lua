@@ -2,7 +2,7 @@
 local core = require "jobq.core"
 local limits = require "jobq.limits"
 local nearest = require "jobq.nearest"
-local parse_bytes = require("jobq.options").parse_bytes
+local options = require "jobq.options"
 local schedule = require "jobq.schedule"
 local schema = require "jobq.schema"
 
@@ -42,7 +42,7 @@ local OPTIONS = {
   max_attempts = { "an integer from 1 to 32767", is_integer(1, 32767), 3 },
   memory = {
     "a number of bytes or a text like '64M', from 1M",
-    function(v) return (parse_bytes(v) or 0) >= 1 << 20 end,
+    function(v) return (options.parse_bytes(v) or 0) >= 1 << 20 end,
   },
   priority = { "an integer from 0 to 9", is_integer(0, 9), 5 },
   queue = { "a text", is_text, "default" },
@@ -59,12 +59,6 @@ local OPTIONS = {
   timeout = { "a positive number of seconds", is_seconds, 60 },
 }
 
-local function show(value)
-  return type(value) == "string" and ("'%s'"):format(value)
-    or type(value) == "number" and tostring(value)
-    or "a " .. type(value)
-end
-
 --- nil if all is well, else what is wrong, and the name of the option to point at.
 local function find_problem(kind, given)
   for name, value in pairs(given) do
@@ -74,7 +68,7 @@ local function find_problem(kind, given)
       return text:format(tostring(name), kind, nearest.hint(name, OPTIONS)), name
     end
     if not option[2](value) then
-      return ("%s of %s: %s is not %s"):format(name, kind, show(value), option[1]), name
+      return ("%s of %s: %s is not %s"):format(name, kind, options.show(value), option[1]), name
     end
   end
   if not given.run then
@@ -123,7 +117,7 @@ function M.complete(kind, given)
   for option, rule in pairs(OPTIONS) do
     handler[option] = given[option] == nil and rule[3] or given[option]
   end
-  handler.memory = given.memory and parse_bytes(given.memory)
+  handler.memory = given.memory and options.parse_bytes(given.memory)
   for _, option in ipairs(COMPILED) do
     problem = given[option[1]] and option[2](handler, kind, given)
     if problem then

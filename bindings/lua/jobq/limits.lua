@@ -9,6 +9,7 @@
 --- A limit without a name has that of the kind.
 local core = require "jobq.core"
 local nearest = require "jobq.nearest"
+local options = require "jobq.options"
 
 local M = {}
 
@@ -53,12 +54,6 @@ local OPTIONS = {
   running = COUNT,
 }
 
-local function show(value)
-  return type(value) == "string" and ("'%s'"):format(value)
-    or type(value) == "number" and tostring(value)
-    or "a " .. type(value)
-end
-
 local function check_options(kind, given)
   for name, value in pairs(given) do
     local option = OPTIONS[name]
@@ -66,7 +61,8 @@ local function check_options(kind, given)
       return ("unknown option '%s' in the limits of %s%s"):format(tostring(name), kind,
         nearest.hint(name, OPTIONS))
     elseif not option[2](value) then
-      return ("%s of the limits of %s: %s is not %s%s"):format(name, kind, show(value), option[1],
+      return ("%s of the limits of %s: %s is not %s%s"):format(
+        name, kind, options.show(value), option[1],
         tostring(value):find "^0" and "\nhint: to stop all, jobq pause --kind " .. kind or "")
     end
   end
@@ -113,7 +109,7 @@ function M.compile(kind, given, args)
     if math.type(key) ~= "integer" or type(one) ~= "table" then
       return nil, ("limits of %s: %s is not a limit\nhint: limits = { { running = 10 }, "
         .. "{ name = \"...\", rate = \"100/1m\" } }"):format(kind,
-        type(key) == "string" and ("'%s'"):format(key) or show(one))
+        type(key) == "string" and ("'%s'"):format(key) or options.show(one))
     end
     local limit, problem = compile_one(kind, one, args)
     if not limit then

@@ -15,6 +15,13 @@ function M.parse_bytes(value)
   return number and math.tointeger(tonumber(number) * (UNITS[unit] or 1))
 end
 
+--- A value of an option, as messages name it.
+function M.show(value)
+  return type(value) == "string" and ("'%s'"):format(value)
+    or type(value) == "number" and tostring(value)
+    or "a " .. type(value)
+end
+
 local function is_type(name)
   return function(value) return type(value) == name end
 end

@@ -7,6 +7,7 @@
 local core = require "jobq.core"
 local cron = require "jobq.cron"
 local nearest = require "jobq.nearest"
+local options = require "jobq.options"
 
 local M = {}
 
@@ -44,12 +45,6 @@ local OPTIONS = {
 
 local NAMES = { "args", "jitter", "missed", "overlap", "window", "zone" }
 
-local function show(value)
-  return type(value) == "string" and ("'%s'"):format(value)
-    or type(value) == "number" and tostring(value)
-    or "a " .. type(value)
-end
-
 local function with_hint(message, hint)
   return hint and ("%s\nhint: %s"):format(message, hint) or message
 end
@@ -62,7 +57,7 @@ local function check_options(kind, given)
         nearest.hint(name, NAMES))
     elseif not option[2](value) then
       local what = name == 1 and "schedule" or name .. " of the schedule"
-      return ("%s of %s: %s is not %s"):format(what, kind, show(value), option[1])
+      return ("%s of %s: %s is not %s"):format(what, kind, options.show(value), option[1])
     end
   end
   if given[1] == nil then
@@ -91,7 +86,7 @@ function M.compile(kind, given, check)
   given = type(given) == "string" and { given } or given
   if type(given) ~= "table" then
     return nil, ("schedule of %s: %s is not a cron line or a table that begins with one"):format(
-      kind, show(given))
+      kind, options.show(given))
   end
   local problem = check_options(kind, given)
   if problem then
