@@ -29,6 +29,17 @@ local function archives(summary)
   return { "boolean", default = false, summary = summary }
 end
 
+--- name: of the settings for a table. time, unless: what those for its columns end with.
+local function sweep_rows(job, name, time, unless)
+  local settings, args = jobq.config.cleanup, job.args
+  return rows.sweep(job, {
+    kind = job.kind, setting = "cleanup." .. name, table = settings[name],
+    key = settings[name .. "_key"], time = settings[name .. "_" .. time],
+    unless = unless and settings[name .. "_" .. unless],
+    older_than = args.days * DAY, archive = args.archive, dry_run = args.dry_run,
+  })
+end
+
 return {
   files = kind {
     summary = "remove old files below cleanup.root",
@@ -58,12 +69,7 @@ return {
       archive = archives "rows are kept as lines of JSON",
     },
     run = function(job)
-      local settings = jobq.config.cleanup
-      return rows.sweep(job, {
-        kind = job.kind, setting = "cleanup.invites", table = settings.invites,
-        key = settings.invites_key, time = settings.invites_expiry, unless = settings.invites_taken,
-        older_than = job.args.days * DAY, archive = job.args.archive, dry_run = job.args.dry_run,
-      })
+      return sweep_rows(job, "invites", "expiry", "taken")
     end,
   },
 
@@ -75,12 +81,7 @@ return {
       archive = archives "rows are kept as lines of JSON",
     },
     run = function(job)
-      local settings = jobq.config.cleanup
-      return rows.sweep(job, {
-        kind = job.kind, setting = "cleanup.audit_logs", table = settings.audit_logs,
-        key = settings.audit_logs_key, time = settings.audit_logs_time,
-        older_than = job.args.days * DAY, archive = job.args.archive, dry_run = job.args.dry_run,
-      })
+      return sweep_rows(job, "audit_logs", "time")
     end,
   },
 

@@ -1,5 +1,6 @@
 --- The arguments of a mail to what jobq.smtp.send takes.
 local attachments = require "lib.email.attachments"
+local merge = require "lib.merge"
 local templates = require "lib.email.templates"
 local unsubscribe = require "lib.email.unsubscribe"
 
@@ -21,20 +22,11 @@ M.args = {
 
 --- With more, or others.
 function M.args_with(more)
-  local args = {}
-  for _, fields in ipairs { M.args, more } do
-    for name, field in pairs(fields) do
-      args[name] = field
-    end
-  end
-  return args
+  return merge(M.args, more)
 end
 
 local function values_of(args, link)
-  local values = {}
-  for name, value in pairs(args.data or {}) do
-    values[name] = value
-  end
+  local values = merge(args.data)
   values.unsubscribe_url = link
   return values
 end

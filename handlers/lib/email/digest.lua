@@ -1,6 +1,7 @@
 --- What has happened to a user since the last digest.
 local ask = require "lib.email.ask"
 local jobq = require "jobq"
+local statement = require "lib.statement"
 
 local M = {}
 
@@ -13,14 +14,6 @@ local function user_of(id)
     return nil, ("there is no user %d"):format(id), "bad_mail"
   end
   return rows[1]
-end
-
-local function ids_of(items)
-  local ids = jobq.json.array {}
-  for i, item in ipairs(items) do
-    ids[i] = item.id
-  end
-  return ids
 end
 
 local function only(rows, ids)
@@ -44,7 +37,7 @@ function M.gather(id)
   local ids, rows
   ids, why, code = jobq.step("items", function()
     local found, problem, problem_code = ask("digest_items", nil, id)
-    return found and ids_of(found), problem, problem_code
+    return found and statement.ids_of(found), problem, problem_code
   end)
   if ids then
     rows, why, code = ask("digest_items", nil, id)
@@ -64,7 +57,7 @@ function M.mail(user, items)
 end
 
 function M.mark(tx, items)
-  return ask("digest_mark", tx, ids_of(items))
+  return ask("digest_mark", tx, statement.ids_of(items))
 end
 
 return M

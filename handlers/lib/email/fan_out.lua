@@ -1,6 +1,7 @@
 --- A mail to many, as the arguments of one job for each.
 local compose = require "lib.email.compose"
 local jobq = require "jobq"
+local merge = require "lib.merge"
 local recipients = require "lib.email.recipients"
 
 local M = {}
@@ -14,16 +15,6 @@ local function common(args)
     mail[name] = args[name]
   end
   return mail
-end
-
-local function merge(first, second)
-  local both = {}
-  for _, values in ipairs { first or {}, second or {} } do
-    for name, value in pairs(values) do
-      both[name] = value
-    end
-  end
-  return both
 end
 
 local function mail_to(mail, recipient)

@@ -2,16 +2,9 @@
 local ask = require "lib.notification.ask"
 local jobq = require "jobq"
 local notes = require "lib.notification.note"
+local statement = require "lib.statement"
 
 local M = {}
-
-local function ids_of(rows)
-  local ids = jobq.json.array {}
-  for i, row in ipairs(rows) do
-    ids[i] = row.id
-  end
-  return ids
-end
 
 --- The items that no digest has told of; or nil, message, code. Which these are is kept before
 --- anything is sent: a later run tells of the same ones.
@@ -25,7 +18,7 @@ function M.gather(user)
     for i, row in ipairs(rows) do
       titles[i] = row.title
     end
-    return { ids = ids_of(rows), titles = titles }
+    return { ids = statement.ids_of(rows), titles = titles }
   end)
 end
 

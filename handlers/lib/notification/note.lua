@@ -1,5 +1,6 @@
 --- What is to be told, from a job's arguments.
 local jobq = require "jobq"
+local merge = require "lib.merge"
 
 local M = {}
 
@@ -19,13 +20,7 @@ local ARGS = {
 }
 
 function M.args_with(more)
-  local args = {}
-  for _, fields in ipairs { ARGS, more } do
-    for name, field in pairs(fields) do
-      args[name] = field
-    end
-  end
-  return args
+  return merge(ARGS, more)
 end
 
 --- The arguments of a push to this user.
