@@ -1,0 +1,2 @@
+-- min_worker: 0.1.0
+-- stat - what the workers have counted, by the minute, and how much waits: what charts, metrics and `jobq top` read.

@@ -1,0 +1,2 @@
+-- min_worker: 0.1.0
+-- audit - who changed what, and what is asked of an API once only.

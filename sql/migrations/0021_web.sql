@@ -1,0 +1,2 @@
+-- min_worker: 0.1.0
+-- web - who may come in by the web server: tokens, sessions, codes for a login.
